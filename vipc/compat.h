@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/**
+ * DOC: what differs between kernels
+ *
+ * The one place that knows kernel versions and what the kernel keeps private.
+ */
+#ifndef VIPC_COMPAT_H
+#define VIPC_COMPAT_H
+
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "vipc needs Linux 6.1 or later"
+#endif
+
+#ifndef CONFIG_64BIT
+#error "vipc needs a 64-bit kernel (32-bit programs may use it there)"
+#endif
+
+/*
+ * WF_SYNC: the waker is about to sleep. The kernel defines it in
+ * kernel/sched/sched.h and gives modules only functions that pass it for
+ * their own wait queues. default_wake_function() takes it from anybody, and
+ * warns about a bit that it does not know.
+ */
+#define VIPC_WAKE_SYNC	0x10
+
+/*
+ * For a structure on the stack of which every byte that is read is written
+ * first: kernels that zero the stack shall not zero it a second time, on the
+ * fast path.
+ */
+#if __has_attribute(__uninitialized__)
+#define vipc_uninitialized	__attribute__((__uninitialized__))
+#else
+#define vipc_uninitialized
+#endif
+
+#endif /* VIPC_COMPAT_H */

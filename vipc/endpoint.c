@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The hand-off: who delivers to whom, who waits, and who leaves.
+ */
+#include <linux/lockdep.h>
+#include <linux/slab.h>
+
+#include "vipc/capability.h"
+#include "vipc/endpoint.h"
+#include "vipc/queue.h"
+#include "vipc/stats.h"
+
+/**
+ * vipc_search_caller() - find a caller in service that is not the latest
+ * @server: the capability that took the call
+ * @token: its reply token
+ *
+ * Context: the endpoint's lock is held.
+ * Return: the caller, or NULL.
+ */
+struct vipc_op *vipc_search_caller(struct vipc_cap *server, u64 token)
+{
+	struct rb_node *node = server->in_service.rb_node;
+
+	lockdep_assert_held(&server->endpoint->lock);
+	while (node) {
+		struct vipc_op *caller = vipc_caller(node);
+
+		if (token == caller->token)
+			return caller;
+		node = token < caller->token ? node->rb_left : node->rb_right;
+	}
+	return NULL;
+}
+
+/**
+ * vipc_index_caller() - make room for another latest caller
+ * @server: the capability that took the call
+ * @caller: a caller in service, in no tree
+ *
+ * Context: the endpoint's lock is held.
+ */
+void vipc_index_caller(struct vipc_cap *server, struct vipc_op *caller)
+{
+	struct rb_node **link = &server->in_service.rb_node, *parent = NULL;
+
+	lockdep_assert_held(&server->endpoint->lock);
+	while (*link) {
+		parent = *link;
+		link = caller->token < vipc_caller(parent)->token ?
+		       &parent->rb_left : &parent->rb_right;
+	}
+	rb_link_node(&caller->service, parent, link);
+	rb_insert_color(&caller->service, &server->in_service);
+}
+
+static int vipc_may_send(const struct vipc_cap *cap)
+{
+	int err = vipc_cap_check(cap, VIPC_RIGHT_SEND);
+
+	return likely(!err) && unlikely(cap->endpoint->dead) ? -EPIPE : err;
+}
+
+/**
+ * vipc_endpoint_may_send() - would a request be let in?
+ * @cap: the capability that it would go through
+ *
+ * Context: takes the endpoint's lock.
+ * Return: 0, -EKEYREVOKED, -EACCES or -EPIPE; it may change at any moment.
+ */
+int vipc_endpoint_may_send(struct vipc_cap *cap)
+{
+	int err;
+
+	spin_lock(&cap->endpoint->lock);
+	err = vipc_may_send(cap);
+	spin_unlock(&cap->endpoint->lock);
+	return err;
+}
+
+/**
+ * vipc_endpoint_send() - deliver a request, or queue it
+ * @op: the request, of a sender or caller, with its badge in @op->msg
+ * @nonblock: do not queue
+ *
+ * Context: takes the endpoint's lock.
+ * Return:
+ * * 0			- delivered: a SEND has finished, a CALL is in service
+ * * -EINPROGRESS	- queued: vipc_endpoint_await() tells
+ * * -EKEYREVOKED, -EACCES, -EPIPE, -EAGAIN - refused, nothing has happened
+ */
+int vipc_endpoint_send(struct vipc_op *op, bool nonblock)
+{
+	struct vipc_endpoint *ep = op->cap->endpoint;
+	struct vipc_op *receiver;
+	int err;
+
+	spin_lock(&ep->lock);
+	err = vipc_may_send(op->cap);
+	if (unlikely(err))
+		goto out;
+	receiver = vipc_first_receiver(ep);
+	if (unlikely(!receiver)) {
+		err = -EAGAIN;
+		if (!nonblock) {
+			vipc_queue_sender(ep, op);
+			err = -EINPROGRESS;
+		}
+		goto out;
+	}
+
+	/* Point of no return: from here on nothing can fail. */
+	vipc_pop_receiver(ep, receiver);
+	vipc_hand_over(ep, op, receiver);
+	vipc_op_finish(receiver, 0);
+	op->fast = true;
+	err = 0;
+out:
+	spin_unlock(&ep->lock);
+	return err;
+}
+
+/* Gives @op the first request, or lets it wait for one. */
+static int vipc_accept(struct vipc_endpoint *ep, struct vipc_op *op,
+		       bool nonblock)
+{
+	struct vipc_op *sender;
+
+	if (unlikely(ep->dead))
+		return -EPIPE;
+	sender = vipc_first_sender(ep);
+	if (!sender) {
+		if (nonblock)
+			return -EAGAIN;
+		vipc_push_receiver(ep, op);
+		return -EINPROGRESS;
+	}
+
+	vipc_dequeue_sender(ep, sender);
+	vipc_hand_over(ep, sender, op);
+	if (sender->role == VIPC_SENDER)
+		vipc_op_finish(sender, 0);
+	else if (sender->role == VIPC_ORPHAN)
+		op->orphan = sender;
+	return 0;
+}
+
+/* Answers the call that @reply->reply names, if @server has taken it. */
+static int vipc_answer(struct vipc_endpoint *ep, struct vipc_cap *server,
+		       const struct vipc_msg *reply)
+{
+	struct vipc_op *caller = vipc_find_caller(server, reply->reply);
+
+	if (unlikely(!caller))
+		return -ESRCH;
+	vipc_transfer(&caller->msg, reply, 0, 0);
+	vipc_end_service(ep, caller, 0);
+	ep->replied++;
+	return 0;
+}
+
+/**
+ * vipc_endpoint_reply() - answer a call
+ * @server: the capability that took the call
+ * @reply: the reply, with the call's token
+ *
+ * Context: takes the endpoint's lock.
+ * Return: 0, or with nothing changed -EKEYREVOKED, -EACCES, or -ESRCH: nobody
+ * waits on this token.
+ */
+int vipc_endpoint_reply(struct vipc_cap *server, const struct vipc_msg *reply)
+{
+	struct vipc_endpoint *ep = server->endpoint;
+	int err;
+
+	spin_lock(&ep->lock);
+	err = vipc_cap_check(server, VIPC_RIGHT_RECV);
+	if (likely(!err))
+		err = vipc_answer(ep, server, reply);
+	spin_unlock(&ep->lock);
+	return err;
+}
+
+/**
+ * vipc_endpoint_receive() - take the first request, or wait for one
+ * @op: a receiver
+ * @nonblock: do not wait
+ * @replied: NULL, or answer the call that @op->msg.reply names first, and say
+ *	here whether that was done
+ *
+ * Context: takes the endpoint's lock.
+ * Return:
+ * * 0			- @op->msg is a request, @op->orphan may be set
+ * * -EINPROGRESS	- none yet: vipc_endpoint_await() tells
+ * * -EKEYREVOKED, -EACCES, -ESRCH - nothing has happened
+ * * -EPIPE, -EAGAIN	- nothing was received; see @replied
+ */
+int vipc_endpoint_receive(struct vipc_op *op, bool nonblock, bool *replied)
+{
+	struct vipc_endpoint *ep = op->cap->endpoint;
+	int err;
+
+	spin_lock(&ep->lock);
+	err = vipc_cap_check(op->cap, VIPC_RIGHT_RECV);
+	if (likely(!err) && replied) {
+		err = vipc_answer(ep, op->cap, &op->msg);
+		*replied = !err;
+	}
+	if (likely(!err))
+		err = vipc_accept(ep, op, nonblock);
+	spin_unlock(&ep->lock);
+	return err;
+}
+
+/* Leaves an operation that did not finish in time, unless it did after all. */
+static int vipc_abandon(struct vipc_op *op, int why)
+{
+	struct vipc_endpoint *ep = op->cap->endpoint;
+
+	spin_lock(&ep->lock);
+	switch (op->outcome) {
+	case VIPC_QUEUED:
+		vipc_unqueue(ep, op);
+		break;
+	case VIPC_IN_SERVICE:
+		vipc_leave_service(ep, op);
+		break;
+	default:
+		why = op->outcome;
+	}
+	spin_unlock(&ep->lock);
+
+	/* A request that was delivered is not sent twice behind one's back. */
+	if (why == -EINTR && !op->delivered)
+		why = -ERESTARTSYS;
+	return why;
+}
+
+/**
+ * vipc_endpoint_await() - wait for the end of an operation
+ * @op: of the current thread, queued or in service
+ *
+ * Context: may sleep.
+ * Return: 0 or the error with which it has finished; -ETIMEDOUT; -ERESTARTSYS
+ * on a signal, or -EINTR if a receiver had the request. In each case @op is the
+ * thread's own again.
+ */
+int vipc_endpoint_await(struct vipc_op *op)
+{
+	int why = vipc_op_park(op);
+
+	return unlikely(why) ? vipc_abandon(op, why) : op->outcome;
+}
+
+/* A message without a sender: what @receiver got and could not keep. */
+static struct vipc_op *vipc_new_orphan(const struct vipc_op *receiver)
+{
+	struct vipc_op *orphan = kzalloc(sizeof(*orphan), GFP_KERNEL_ACCOUNT);
+
+	if (orphan) {
+		orphan->role = VIPC_ORPHAN;
+		orphan->outcome = VIPC_QUEUED;
+		orphan->msg = receiver->msg;
+	}
+	return orphan;
+}
+
+/**
+ * vipc_finish_queued() - end a request that nobody will receive
+ * @op: the request, off its queue
+ * @outcome: a negative errno for its sender; the message of an orphan, which
+ *	has none, is lost, and counted
+ *
+ * Context: the endpoint's lock is held.
+ */
+void vipc_finish_queued(struct vipc_op *op, int outcome)
+{
+	if (op->role != VIPC_ORPHAN) {
+		vipc_op_finish(op, outcome);
+		return;
+	}
+	vipc_count(VIPC_DROPPED);
+	kfree(op);
+}
+
+/* Finds a new place for a request that is in none. */
+static void vipc_requeue(struct vipc_endpoint *ep, struct vipc_op *op)
+{
+	struct vipc_op *receiver = vipc_first_receiver(ep);
+
+	if (ep->dead) {
+		vipc_finish_queued(op, -EPIPE);
+	} else if (op->role == VIPC_CALLER && op->cap->revoked) {
+		vipc_op_finish(op, -EKEYREVOKED);
+	} else if (receiver) {
+		vipc_pop_receiver(ep, receiver);
+		vipc_hand_over(ep, op, receiver);
+		if (op->role == VIPC_ORPHAN)
+			receiver->orphan = op;
+		vipc_op_finish(receiver, 0);
+	} else {
+		WRITE_ONCE(op->outcome, VIPC_QUEUED);
+		vipc_queue_sender(ep, op);
+		list_move(&op->queue, &ep->senders);
+		/* Signals may end its wait again. */
+		if (op->role == VIPC_CALLER)
+			vipc_wake(op->task);
+	}
+}
+
+/**
+ * vipc_endpoint_take_back() - undo a receive whose message could not be kept
+ * @receiver: a receiver that has finished with 0
+ *
+ * The message goes to the next receiver, or back to the head of the queue. A
+ * caller is queued again as if it had not been taken. A SEND may have returned
+ * already: its message lives on as an orphan. It is lost only if there is no
+ * memory for that.
+ *
+ * Context: may sleep; takes the endpoint's lock.
+ */
+void vipc_endpoint_take_back(struct vipc_op *receiver)
+{
+	struct vipc_endpoint *ep = receiver->cap->endpoint;
+	u64 token = receiver->msg.reply;
+	struct vipc_op *op = receiver->orphan;
+
+	if (!op && !token) {
+		op = vipc_new_orphan(receiver);
+		if (!op)
+			vipc_count(VIPC_DROPPED);
+	}
+
+	spin_lock(&ep->lock);
+	if (token) {
+		op = vipc_find_caller(receiver->cap, token);
+		if (op) {
+			vipc_leave_service(ep, op);
+			op->delivered = false;
+			ep->called--;
+		}
+	}
+	/* If there is nothing to give back, the caller has left meanwhile. */
+	if (op) {
+		ep->received--;
+		vipc_requeue(ep, op);
+	}
+	spin_unlock(&ep->lock);
+}

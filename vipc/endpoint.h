@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/**
+ * DOC: endpoints: the state machine of the hand-off
+ *
+ * Every request is in one of these places, and only the holder of the
+ * endpoint's lock moves it::
+ *
+ *            no receiver waits            a receiver comes
+ *   SEND ---------------------> senders ------------------> finished
+ *   CALL         |                 ^            |
+ *                | one waits       | take back  | CALL
+ *                +---> finished    +--------- in service ---> finished
+ *                +---> in service               (reply, server gone)
+ *
+ * From any of them the thread itself may leave (signal, deadline), and
+ * revocation or the death of the endpoint may finish it.
+ *
+ * Never are senders queued while receivers wait.
+ *
+ * Lock order::
+ *
+ *   vipc_endpoints_lock (mutex: list of endpoints, for debugfs)
+ *     endpoint->lock (spinlock: everything of one endpoint)
+ *       the scheduler's locks, by waking a thread
+ *
+ * Two endpoints' locks are never held together. Work in one critical section
+ * is bounded; what may take longer lets go of the lock in between (lifetime.c).
+ */
+#ifndef VIPC_ENDPOINT_H
+#define VIPC_ENDPOINT_H
+
+#include <linux/list.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+#include "uapi/vipc.h"
+#include "vipc/wait.h"
+
+struct vipc_cap;
+
+/**
+ * struct vipc_endpoint - an endpoint
+ * @lock: protects all that is not constant, the capabilities and the
+ *	operations queued or in service; taken from process context only
+ * @dead: nothing will be delivered any more; never becomes false again
+ * @receivers: waiting receivers, the last to come first
+ * @senders: requests that wait for a receiver, first come first served
+ * @next_token: reply token of the next call
+ * @nr_receivers: length of @receivers
+ * @nr_senders: length of @senders
+ * @nr_in_service: callers in service, of all capabilities
+ * @nr_caps: capabilities that are open; the last to be closed frees this
+ * @sent: SENDs delivered
+ * @called: CALLs delivered
+ * @received: messages taken by receivers
+ * @replied: calls answered
+ * @receiver_caps: the capabilities with RIGHT_RECV; when it runs empty, the
+ *	endpoint is dead
+ * @revocations: REVOKEs under way
+ * @id: constant
+ * @owner: thread group that opened it, in the initial pid namespace; constant
+ * @comm: and its name; constant
+ * @node: in the list of all endpoints; vipc_endpoints_lock
+ */
+struct vipc_endpoint {
+	spinlock_t lock;	/* see @lock above */
+	bool dead;
+	struct hlist_head receivers;
+	struct list_head senders;
+	u64 next_token;
+	u32 nr_receivers;
+	u32 nr_senders;
+	u32 nr_in_service;
+	u32 nr_caps;
+	u64 sent;
+	u64 called;
+	u64 received;
+	u64 replied;
+	struct list_head receiver_caps;
+	struct list_head revocations;
+	u64 id;
+	pid_t owner;
+	char comm[TASK_COMM_LEN];
+	struct list_head node;
+};
+
+/* endpoint.c */
+int vipc_endpoint_may_send(struct vipc_cap *cap);
+int vipc_endpoint_send(struct vipc_op *op, bool nonblock);
+int vipc_endpoint_receive(struct vipc_op *op, bool nonblock, bool *replied);
+int vipc_endpoint_reply(struct vipc_cap *server, const struct vipc_msg *reply);
+int vipc_endpoint_await(struct vipc_op *op);
+void vipc_endpoint_take_back(struct vipc_op *receiver);
+
+/* lifetime.c */
+struct vipc_cap *vipc_endpoint_open(u32 rights);
+void vipc_endpoint_close(struct vipc_cap *cap);
+struct vipc_cap *vipc_endpoint_derive(struct vipc_cap *cap,
+				      const struct vipc_derive *wanted);
+int vipc_endpoint_revoke(struct vipc_cap *cap);
+int vipc_endpoint_shutdown(struct vipc_cap *cap);
+
+#endif /* VIPC_ENDPOINT_H */

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The copies of a 64-byte message between user and kernel space, with one
+ * STAC/CLAC bracket and straight-line moves of eight bytes.
+ *
+ * The callers have checked the user address with access_ok(). A processor that
+ * speculates past that check must not get to kernel memory either: an address
+ * in the upper half becomes 0.
+ */
+#include <linux/linkage.h>
+#include <asm/asm.h>
+#include <asm/errno.h>
+#include <asm/smap.h>
+
+/* Clears \addr if its top bit is set. */
+.macro MASK_USER addr:req, tmp:req
+	mov	\addr, \tmp
+	sar	$63, \tmp
+	not	\tmp
+	and	\tmp, \addr
+.endm
+
+/* \insn is a user access; a fault goes on at the function's label 9. */
+.macro USER insn:vararg
+.Luser\@:
+	\insn
+	_ASM_EXTABLE_UA(.Luser\@, 9f)
+.endm
+
+/*
+ * Copies the message at user address rsi to kernel address rdi. With \probe,
+ * writes its first and its last word back, which are in different pages if it
+ * is in two.
+ */
+.macro GET_MSG probe=0
+	USER mov 0x38(%rsi), %rax
+	.if \probe
+	USER mov %rax, 0x38(%rsi)
+	.endif
+	mov	%rax, 0x38(%rdi)
+	USER mov 0x00(%rsi), %rax
+	.if \probe
+	USER mov %rax, 0x00(%rsi)
+	.endif
+	USER mov 0x08(%rsi), %rcx
+	USER mov 0x10(%rsi), %rdx
+	USER mov 0x18(%rsi), %r8
+	USER mov 0x20(%rsi), %r9
+	USER mov 0x28(%rsi), %r10
+	USER mov 0x30(%rsi), %r11
+	mov	%rax, 0x00(%rdi)
+	mov	%rcx, 0x08(%rdi)
+	mov	%rdx, 0x10(%rdi)
+	mov	%r8,  0x18(%rdi)
+	mov	%r9,  0x20(%rdi)
+	mov	%r10, 0x28(%rdi)
+	mov	%r11, 0x30(%rdi)
+.endm
+
+/* Ends the bracket and returns 0, or -EFAULT from label 9. */
+.macro RETURN
+	ASM_CLAC
+	xor	%eax, %eax
+	RET
+9:	ASM_CLAC
+	mov	$-EFAULT, %eax
+	RET
+.endm
+
+/* int vipc_x86_get_msg(to, from): copies in */
+SYM_FUNC_START(vipc_x86_get_msg)
+	MASK_USER %rsi, %rax
+	ASM_STAC
+	GET_MSG
+	RETURN
+SYM_FUNC_END(vipc_x86_get_msg)
+
+/* int vipc_x86_get_msg_rw(to, from): copies in, and proves it writable */
+SYM_FUNC_START(vipc_x86_get_msg_rw)
+	MASK_USER %rsi, %rax
+	ASM_STAC
+	GET_MSG probe=1
+	RETURN
+SYM_FUNC_END(vipc_x86_get_msg_rw)
+
+/* int vipc_x86_put_msg(to, from): copies out */
+SYM_FUNC_START(vipc_x86_put_msg)
+	MASK_USER %rdi, %rax
+	mov	0x00(%rsi), %rax
+	mov	0x08(%rsi), %rcx
+	mov	0x10(%rsi), %rdx
+	mov	0x18(%rsi), %r8
+	mov	0x20(%rsi), %r9
+	mov	0x28(%rsi), %r10
+	mov	0x30(%rsi), %r11
+	mov	0x38(%rsi), %rsi
+	ASM_STAC
+	USER mov %rax, 0x00(%rdi)
+	USER mov %rcx, 0x08(%rdi)
+	USER mov %rdx, 0x10(%rdi)
+	USER mov %r8,  0x18(%rdi)
+	USER mov %r9,  0x20(%rdi)
+	USER mov %r10, 0x28(%rdi)
+	USER mov %r11, 0x30(%rdi)
+	USER mov %rsi, 0x38(%rdi)
+	RETURN
+SYM_FUNC_END(vipc_x86_put_msg)

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The five operations, from the message in user memory to the message in user
+ * memory. Each keeps its state on the stack of the thread that asked for it.
+ */
+#include <linux/ktime.h>
+#include <linux/slab.h>
+
+#include "vipc/capability.h"
+#include "vipc/endpoint.h"
+#include "vipc/fastpath.h"
+#include "vipc/ipc.h"
+#include "vipc/stats.h"
+
+#define VIPC_FLAGS_KNOWN	(VIPC_NONBLOCK | VIPC_UNINTERRUPTIBLE)
+
+static int vipc_check_flags(const struct vipc_msg *msg)
+{
+	return msg->flags & VIPC_FLAGS_IN_MASK & ~VIPC_FLAGS_KNOWN ? -EINVAL : 0;
+}
+
+/* Has the deadline passed already? */
+static bool vipc_too_late(const struct vipc_msg *msg)
+{
+	return msg->deadline_ns && msg->deadline_ns <= ktime_get_ns();
+}
+
+/* Tells a sender that failed whether a receiver had its request. */
+static void vipc_put_delivered(struct vipc_msg __user *umsg, u32 flags,
+			       bool delivered)
+{
+	u32 answer = flags & ~VIPC_FLAGS_OUT_MASK;
+
+	if (delivered)
+		answer |= VIPC_MSG_DELIVERED;
+	/* The error is on its way already; a fault here cannot add to it. */
+	if (answer != flags && put_user(answer, &umsg->flags))
+		return;
+}
+
+static __always_inline int vipc_request(struct vipc_cap *cap,
+					struct vipc_msg __user *umsg,
+					enum vipc_role role)
+{
+	u64 start = vipc_clock();
+	struct vipc_op op vipc_uninitialized;
+	u32 flags;
+	int err;
+
+	if (role == VIPC_CALLER)
+		err = vipc_get_msg_rw(&op.msg, umsg);
+	else
+		err = vipc_get_msg(&op.msg, umsg);
+	if (unlikely(err))
+		return err;
+	err = vipc_check_flags(&op.msg);
+	if (unlikely(err))
+		return err;
+	flags = op.msg.flags;
+	op.msg.badge = cap->badge;
+	vipc_op_init(&op, cap, role);
+
+	/* What cannot be answered in time is not asked. */
+	if (role == VIPC_CALLER && unlikely(vipc_too_late(&op.msg)))
+		err = vipc_endpoint_may_send(cap) ?: -ETIMEDOUT;
+	else
+		err = vipc_endpoint_send(&op, flags & VIPC_NONBLOCK);
+	if (err == -EINPROGRESS || (role == VIPC_CALLER && !err))
+		err = vipc_endpoint_await(&op);
+	if (unlikely(err)) {
+		vipc_put_delivered(umsg, flags, op.delivered);
+		return err;
+	}
+
+	if (role == VIPC_CALLER) {
+		if (unlikely(vipc_put_msg(umsg, &op.msg)))
+			return -EFAULT;
+		vipc_count_latency(VIPC_CALL_SLOW + op.fast, start);
+	} else {
+		vipc_count_latency(VIPC_SEND_SLOW + op.fast, start);
+	}
+	return 0;
+}
+
+/**
+ * vipc_send() - SEND: deliver a message
+ * @cap: the capability to send through
+ * @umsg: the message in user memory
+ *
+ * Context: may sleep.
+ * Return: 0 when a receiver has the message, or an error of the manual.
+ */
+int vipc_send(struct vipc_cap *cap, struct vipc_msg __user *umsg)
+{
+	return vipc_request(cap, umsg, VIPC_SENDER);
+}
+
+/**
+ * vipc_call() - CALL: deliver a message and wait for the reply
+ * @cap: the capability to send through
+ * @umsg: the request, then the reply, in user memory
+ *
+ * Context: may sleep.
+ * Return: 0 with the reply, or an error of the manual.
+ */
+int vipc_call(struct vipc_cap *cap, struct vipc_msg __user *umsg)
+{
+	return vipc_request(cap, umsg, VIPC_CALLER);
+}
+
+static __always_inline int vipc_receive(struct vipc_cap *cap,
+					struct vipc_msg __user *umsg,
+					bool reply)
+{
+	bool replied = false;
+	struct vipc_op op vipc_uninitialized;
+	int err;
+
+	err = vipc_get_msg_rw(&op.msg, umsg);
+	if (unlikely(err))
+		return err;
+	err = vipc_check_flags(&op.msg);
+	if (unlikely(err))
+		return err;
+	vipc_op_init(&op, cap, VIPC_RECEIVER);
+
+	err = vipc_endpoint_receive(&op, op.msg.flags & VIPC_NONBLOCK,
+				    reply && op.msg.reply ? &replied : NULL);
+	if (replied)
+		vipc_count(VIPC_REPLIES);
+	if (err == -EINPROGRESS)
+		err = vipc_endpoint_await(&op);
+	if (likely(!err)) {
+		err = vipc_put_msg(umsg, &op.msg);
+		if (unlikely(err))
+			vipc_endpoint_take_back(&op);
+		else
+			vipc_count(VIPC_RECEIVES);
+	}
+	if (likely(!err)) {
+		kfree(op.orphan);
+		return 0;
+	}
+	/* The reply has gone out: a second try must only receive. */
+	if (replied && put_user(0, &umsg->reply))
+		err = -EFAULT;
+	return err;
+}
+
+/**
+ * vipc_recv() - RECV: wait for a message
+ * @cap: the capability to receive through
+ * @umsg: where to in user memory
+ *
+ * Context: may sleep.
+ * Return: 0 with a message, or an error of the manual.
+ */
+int vipc_recv(struct vipc_cap *cap, struct vipc_msg __user *umsg)
+{
+	return vipc_receive(cap, umsg, false);
+}
+
+/**
+ * vipc_reply_recv() - REPLY_RECV: answer a call and wait for the next message
+ * @cap: the capability that took the call
+ * @umsg: the reply, then the next message, in user memory
+ *
+ * Context: may sleep.
+ * Return: 0 with a message, or an error of the manual. If the reply went out
+ * before the error, @umsg->reply is 0 now.
+ */
+int vipc_reply_recv(struct vipc_cap *cap, struct vipc_msg __user *umsg)
+{
+	return vipc_receive(cap, umsg, true);
+}
+
+/**
+ * vipc_reply() - REPLY: answer a call
+ * @cap: the capability that took the call
+ * @umsg: the reply in user memory
+ *
+ * Context: may fault on user memory; does not wait for anybody.
+ * Return: 0, or an error of the manual.
+ */
+int vipc_reply(struct vipc_cap *cap, struct vipc_msg __user *umsg)
+{
+	struct vipc_msg msg vipc_uninitialized;
+	int err;
+
+	err = vipc_get_msg(&msg, umsg);
+	if (!err)
+		err = vipc_check_flags(&msg);
+	if (!err)
+		err = vipc_endpoint_reply(cap, &msg);
+	if (!err)
+		vipc_count(VIPC_REPLIES);
+	return err;
+}

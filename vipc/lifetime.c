@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of an endpoint and of its capabilities: opening, deriving, revoking,
+ * closing, death.
+ *
+ * A revocation or a death may concern any number of capabilities, threads and
+ * messages. It is done in steps of constant size, and lets go of the lock after
+ * VIPC_BATCH of them. The state that makes it final is set in the first step,
+ * so that nothing new comes in behind it.
+ */
+#include <linux/lockdep.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+
+#include "vipc/capability.h"
+#include "vipc/endpoint.h"
+#include "vipc/queue.h"
+#include "vipc/stats.h"
+#include "vipc/view.h"
+
+#define VIPC_BATCH	64
+
+/* Steps of bounded work; false when nothing is left to do. */
+
+static bool vipc_drain_step(struct vipc_endpoint *ep)
+{
+	struct vipc_op *op;
+	struct vipc_cap *cap;
+
+	op = vipc_first_sender(ep) ?: vipc_first_receiver(ep);
+	if (op) {
+		vipc_unqueue(ep, op);
+		vipc_finish_queued(op, -EPIPE);
+		return true;
+	}
+	cap = list_first_entry_or_null(&ep->receiver_caps, struct vipc_cap,
+				       as_receiver);
+	if (!cap)
+		return false;
+	op = vipc_first_caller(cap);
+	if (op)
+		vipc_end_service(ep, op, -ECONNRESET);
+	else
+		list_del_init(&cap->as_receiver);
+	return true;
+}
+
+/* The capability's rights end: it receives nothing any more. */
+static void vipc_stop_receiving(struct vipc_endpoint *ep, struct vipc_cap *cap)
+{
+	list_del_init(&cap->as_receiver);
+	if (list_empty(&ep->receiver_caps))
+		ep->dead = true;
+}
+
+static bool vipc_close_step(struct vipc_endpoint *ep, struct vipc_cap *cap)
+{
+	struct vipc_op *caller = vipc_first_caller(cap);
+
+	if (caller)
+		vipc_end_service(ep, caller, -ECONNRESET);
+	return caller;
+}
+
+/*
+ * Takes the first child of @root one step nearer to the end: it loses its
+ * rights, then what is queued through it, then the callers that it serves,
+ * then its children, which become @root's and have their turn later; then it
+ * leaves the tree.
+ */
+static bool vipc_revoke_step(struct vipc_endpoint *ep, struct vipc_cap *root)
+{
+	struct vipc_cap *cap, *child;
+	struct vipc_op *op;
+
+	cap = list_first_entry_or_null(&root->children, struct vipc_cap,
+				       sibling);
+	if (!cap)
+		return false;
+	if (!cap->revoked) {
+		cap->revoked = true;
+		vipc_stop_receiving(ep, cap);
+		return true;
+	}
+	op = vipc_first_queued(cap);
+	if (op) {
+		vipc_unqueue(ep, op);
+		vipc_op_finish(op, -EKEYREVOKED);
+		return true;
+	}
+	if (vipc_close_step(ep, cap))
+		return true;
+	child = list_first_entry_or_null(&cap->children, struct vipc_cap,
+					 sibling);
+	if (child)
+		vipc_cap_adopt(root, child);
+	else
+		vipc_cap_orphan(cap);
+	return true;
+}
+
+/* Lets others have the lock, and this CPU, between two batches of steps. */
+static void vipc_breathe(struct vipc_endpoint *ep)
+{
+	spin_unlock(&ep->lock);
+	cond_resched();
+	spin_lock(&ep->lock);
+}
+
+static void vipc_drain(struct vipc_endpoint *ep)
+{
+	unsigned int steps = 0;
+
+	lockdep_assert_held(&ep->lock);
+	while (ep->dead && vipc_drain_step(ep))
+		if (!(++steps % VIPC_BATCH))
+			vipc_breathe(ep);
+}
+
+/* A REVOKE under way, on the stack of its thread; in endpoint->revocations. */
+struct vipc_revocation {
+	struct vipc_cap *root;
+	struct list_head node;
+};
+
+/**
+ * vipc_endpoint_revoke() - revoke everything derived from a capability
+ * @cap: the capability, which keeps its own rights
+ *
+ * Context: may sleep; takes the endpoint's lock.
+ * Return: 0; -EACCES; -EKEYREVOKED, also if @cap is revoked meanwhile: then the
+ * other revocation does the rest.
+ */
+int vipc_endpoint_revoke(struct vipc_cap *cap)
+{
+	struct vipc_endpoint *ep = cap->endpoint;
+	struct vipc_revocation self = { .root = cap };
+	unsigned int steps = 0;
+	int err;
+
+	spin_lock(&ep->lock);
+	list_add_tail(&self.node, &ep->revocations);
+	while (!(err = vipc_cap_check(cap, VIPC_RIGHT_REVOKE)) &&
+	       vipc_revoke_step(ep, cap))
+		if (!(++steps % VIPC_BATCH))
+			vipc_breathe(ep);
+	list_del(&self.node);
+	vipc_drain(ep);
+	spin_unlock(&ep->lock);
+	return err;
+}
+
+/*
+ * Whoever derives takes part in the revocations under way: with far more steps
+ * than the new capability will add to one, so that a revocation comes to its
+ * end however many threads derive from what it is about to reach, and whatever
+ * their priorities are.
+ */
+static void vipc_help_revoke(struct vipc_endpoint *ep)
+{
+	struct vipc_revocation *other;
+	unsigned int steps = VIPC_BATCH;
+
+	other = list_first_entry_or_null(&ep->revocations,
+					 struct vipc_revocation, node);
+	if (!other)
+		return;
+	while (steps-- && !other->root->revoked &&
+	       vipc_revoke_step(ep, other->root))
+		;
+	list_move_tail(&other->node, &ep->revocations);
+}
+
+static void vipc_link(struct vipc_endpoint *ep, struct vipc_cap *cap)
+{
+	if (cap->rights & VIPC_RIGHT_RECV)
+		list_add_tail(&cap->as_receiver, &ep->receiver_caps);
+	ep->nr_caps++;
+	vipc_gauge_add(VIPC_CAPABILITIES, 1);
+}
+
+/**
+ * vipc_endpoint_derive() - make a capability from another
+ * @cap: the capability to derive from
+ * @wanted: what the new one shall be
+ *
+ * Context: may sleep; takes the endpoint's lock.
+ * Return: the new capability, to be closed with vipc_endpoint_close(), or an
+ * ERR_PTR: -ENOMEM, -EKEYREVOKED, -EACCES, -EINVAL, -EPIPE.
+ */
+struct vipc_cap *vipc_endpoint_derive(struct vipc_cap *cap,
+				      const struct vipc_derive *wanted)
+{
+	struct vipc_endpoint *ep = cap->endpoint;
+	struct vipc_cap *child;
+	int err;
+
+	child = vipc_cap_new(ep, wanted->rights, wanted->badge);
+	if (!child)
+		return ERR_PTR(-ENOMEM);
+
+	spin_lock(&ep->lock);
+	vipc_help_revoke(ep);
+	err = vipc_cap_may_derive(cap, wanted);
+	if (!err && ep->dead)
+		err = -EPIPE;
+	if (!err) {
+		vipc_cap_adopt(cap, child);
+		vipc_link(ep, child);
+	}
+	spin_unlock(&ep->lock);
+
+	if (err) {
+		vipc_cap_free(child);
+		return ERR_PTR(err);
+	}
+	return child;
+}
+
+/**
+ * vipc_endpoint_shutdown() - kill an endpoint
+ * @cap: a capability for it
+ *
+ * Context: may sleep; takes the endpoint's lock.
+ * Return: 0, -EKEYREVOKED or -EACCES.
+ */
+int vipc_endpoint_shutdown(struct vipc_cap *cap)
+{
+	struct vipc_endpoint *ep = cap->endpoint;
+	int err;
+
+	spin_lock(&ep->lock);
+	err = vipc_cap_check(cap, VIPC_RIGHT_RECV | VIPC_RIGHT_REVOKE);
+	if (!err)
+		ep->dead = true;
+	vipc_drain(ep);
+	spin_unlock(&ep->lock);
+	return err;
+}
+
+/**
+ * vipc_endpoint_open() - make an endpoint
+ * @rights: of its first capability
+ *
+ * Context: may sleep.
+ * Return: the capability, to be closed with vipc_endpoint_close(), or NULL
+ * without memory.
+ */
+struct vipc_cap *vipc_endpoint_open(u32 rights)
+{
+	struct vipc_endpoint *ep = kzalloc(sizeof(*ep), GFP_KERNEL_ACCOUNT);
+	struct vipc_cap *cap = ep ? vipc_cap_new(ep, rights, 0) : NULL;
+
+	if (!cap) {
+		kfree(ep);
+		return NULL;
+	}
+	spin_lock_init(&ep->lock);
+	INIT_HLIST_HEAD(&ep->receivers);
+	INIT_LIST_HEAD(&ep->senders);
+	INIT_LIST_HEAD(&ep->receiver_caps);
+	INIT_LIST_HEAD(&ep->revocations);
+	ep->next_token = get_random_u64() ?: VIPC_TOKEN_STEP;
+	ep->owner = current->tgid;
+	get_task_comm(ep->comm, current->group_leader);
+	vipc_link(ep, cap);
+	ep->dead = list_empty(&ep->receiver_caps);
+
+	vipc_view_add(ep);
+	vipc_gauge_add(VIPC_ENDPOINTS, 1);
+	return cap;
+}
+
+/**
+ * vipc_endpoint_close() - drop a capability
+ * @cap: the capability, through which no operation is in progress; not to be
+ *	touched afterwards. The last one takes its endpoint with it
+ *
+ * Context: may sleep; takes the endpoint's lock.
+ */
+void vipc_endpoint_close(struct vipc_cap *cap)
+{
+	struct vipc_endpoint *ep = cap->endpoint;
+	unsigned int steps = 0;
+	bool last;
+
+	spin_lock(&ep->lock);
+	vipc_stop_receiving(ep, cap);
+	while (vipc_close_step(ep, cap))
+		if (!(++steps % VIPC_BATCH))
+			vipc_breathe(ep);
+	vipc_drain(ep);
+	vipc_cap_bury(cap);
+	last = !--ep->nr_caps;
+	spin_unlock(&ep->lock);
+	vipc_gauge_add(VIPC_CAPABILITIES, -1);
+
+	if (!last)
+		return;
+	vipc_view_remove(ep);
+	vipc_gauge_add(VIPC_ENDPOINTS, -1);
+	kfree(ep);
+}

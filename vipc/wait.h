@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/**
+ * DOC: operations, and waiting for them to finish
+ *
+ * A SEND, CALL or RECV in progress is one &struct vipc_op on the stack of the
+ * thread that asked for it. Whoever finishes the operation writes the result
+ * into it, publishes the outcome, and wakes the thread.
+ *
+ * Publishing is the last access to the operation: from then on its thread may
+ * return, and the stack is somebody else's. That is why vipc_op_finish() reads
+ * @task first. The task itself lives on: the caller holds the endpoint's
+ * spinlock, which is an RCU read-side critical section (on PREEMPT_RT too),
+ * and a task_struct is freed after a grace period. A thread that left by
+ * itself meanwhile may get a wake-up that it does not expect, which every
+ * sleep in the kernel has to bear.
+ *
+ * A thread that gives up (signal, deadline) must take the endpoint's lock
+ * before it leaves, and leaves only if no outcome was published until then.
+ */
+#ifndef VIPC_WAIT_H
+#define VIPC_WAIT_H
+
+#include <linux/list.h>
+#include <linux/rbtree.h>
+#include <linux/sched.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+
+#include "uapi/vipc.h"
+#include "vipc/compat.h"
+
+struct vipc_cap;
+
+enum vipc_role {
+	VIPC_RECEIVER,
+	VIPC_SENDER,
+	VIPC_CALLER,
+	VIPC_ORPHAN,		/* a message whose sender has returned, in the queue */
+};
+
+/*
+ * vipc_op.outcome while the operation is in progress. Once it has finished: 0,
+ * or the error.
+ */
+enum {
+	VIPC_QUEUED = 1,	/* waits for a receiver, or for a sender */
+	VIPC_IN_SERVICE = 2,	/* a call that was taken, waits for its reply */
+};
+
+/**
+ * struct vipc_op - one operation in progress
+ * @msg: a sender's request; the reply to a caller; what a receiver gets. Until
+ *	the outcome is published it is written by the holder of the endpoint's
+ *	lock, then it is its thread's. @msg.deadline_ns is never written
+ * @outcome: see above; written under the endpoint's lock, read without
+ * @role: constant
+ * @delivered: a receiver has the request; written under the endpoint's lock
+ * @fast: the request found a receiver waiting; written by its own thread
+ * @service_state: how a caller sleeps while in service; constant
+ * @task: who waits; constant; NULL for an orphan
+ * @cap: the capability used, which stays open while the operation runs;
+ *	constant; NULL for an orphan
+ * @server: of a caller in service: the capability that took the call;
+ *	endpoint's lock. It stays valid: closing it ends the service first
+ * @orphan: of a receiver: the orphan that it was given, now its own
+ * @queue: sender, caller, orphan while VIPC_QUEUED: in endpoint.senders;
+ *	endpoint's lock
+ * @stack: receiver while VIPC_QUEUED: in endpoint.receivers; endpoint's lock
+ * @service: caller while VIPC_IN_SERVICE and not server->latest: in
+ *	server->in_service, by its reply token; endpoint's lock
+ * @by_cap: while VIPC_QUEUED: in cap->ops; endpoint's lock
+ * @token: of a caller in service: its reply token; endpoint's lock
+ */
+struct vipc_op {
+	struct vipc_msg msg;
+	int outcome;
+	enum vipc_role role;
+	bool delivered;
+	bool fast;
+	unsigned int service_state;
+	struct task_struct *task;
+	struct vipc_cap *cap;
+	struct vipc_cap *server;
+	struct vipc_op *orphan;
+	union {
+		struct list_head queue;
+		struct hlist_node stack;
+		struct rb_node service;
+	};
+	struct hlist_node by_cap;
+	u64 token;
+};
+
+/**
+ * vipc_op_init() - prepare an operation of the current thread
+ * @op: the operation, @op->msg already filled in
+ * @cap: the capability that it goes through
+ * @role: what it does
+ */
+static inline void vipc_op_init(struct vipc_op *op, struct vipc_cap *cap,
+				enum vipc_role role)
+{
+	op->outcome = VIPC_QUEUED;
+	op->role = role;
+	op->delivered = false;
+	op->fast = false;
+	op->service_state = op->msg.flags & VIPC_UNINTERRUPTIBLE ?
+			    TASK_KILLABLE : TASK_INTERRUPTIBLE;
+	op->task = current;
+	op->cap = cap;
+	op->orphan = NULL;
+}
+
+/* Wakes @task; see above for why it still exists. */
+static inline void vipc_wake(struct task_struct *task)
+{
+	struct wait_queue_entry entry = { .private = task };
+
+	default_wake_function(&entry, TASK_NORMAL, VIPC_WAKE_SYNC, NULL);
+}
+
+/**
+ * vipc_op_finish() - publish the outcome of an operation and wake its thread
+ * @op: the operation, off every list; not to be touched afterwards
+ * @outcome: 0 or a negative errno
+ *
+ * Context: the endpoint's lock is held.
+ */
+static inline void vipc_op_finish(struct vipc_op *op, int outcome)
+{
+	struct task_struct *task = op->task;
+
+	/* Pairs with the acquire in vipc_op_park(): the message comes first. */
+	smp_store_release(&op->outcome, outcome);
+	vipc_wake(task);
+}
+
+int vipc_op_park(struct vipc_op *op);
+
+#endif /* VIPC_WAIT_H */
