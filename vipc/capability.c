@@ -72,7 +72,7 @@ int vipc_cap_may_derive(const struct vipc_cap *cap,
 
 /**
  * vipc_cap_adopt() - make one capability the child of another
- * @parent: an open capability that was not revoked
+ * @parent: a node that is in the tree
  * @child: a capability with @parent's endpoint, in no tree, or the child of a
  *	node that is going away
  *
@@ -104,9 +104,11 @@ void vipc_cap_orphan(struct vipc_cap *cap)
  * vipc_cap_bury() - close a capability: its parent inherits its children
  * @cap: the capability, whose file is gone; not to be touched afterwards
  *
- * Context: the endpoint's lock is held. Takes constant time: of the nodes above
- * only one can be left with a single child, and none with no child, unless a
- * revocation is just emptying it.
+ * Context: the endpoint's lock is held. Takes constant time: a node without a file
+ * has two children or more, so at most one above is left with a single child,
+ * which takes its place. One with fewer children exists only while a revocation
+ * empties it, and then it is the child of that revocation's root, which is open:
+ * the loop climbs two nodes at most.
  */
 void vipc_cap_bury(struct vipc_cap *cap)
 {

@@ -3,6 +3,7 @@
  * The hand-off: who delivers to whom, who waits, and who leaves.
  */
 #include <linux/lockdep.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "vipc/capability.h"
@@ -79,6 +80,29 @@ int vipc_endpoint_may_send(struct vipc_cap *cap)
 }
 
 /**
+ * vipc_evict() - end an operation whose capability was revoked
+ * @ep: the endpoint
+ * @op: an operation that waits for its peer
+ *
+ * A revocation sets the state first and then ends what is queued, a batch at a
+ * time. Who meets such an operation in between must not deal with it, and ends
+ * it in the revocation's place.
+ *
+ * Context: the endpoint's lock is held, and let go of in between if @op was
+ * revoked.
+ * Return: was it? Then everything has to be looked at again.
+ */
+bool vipc_evict(struct vipc_endpoint *ep, struct vipc_op *op)
+{
+	if (likely(!vipc_op_revoked(op)))
+		return false;
+	vipc_unqueue(ep, op);
+	vipc_op_finish(op, -EKEYREVOKED);
+	vipc_breathe(ep);
+	return true;
+}
+
+/**
  * vipc_endpoint_send() - deliver a request, or queue it
  * @op: the request, of a sender or caller, with its badge in @op->msg
  * @nonblock: do not queue
@@ -96,10 +120,12 @@ int vipc_endpoint_send(struct vipc_op *op, bool nonblock)
 	int err;
 
 	spin_lock(&ep->lock);
-	err = vipc_may_send(op->cap);
-	if (unlikely(err))
-		goto out;
-	receiver = vipc_first_receiver(ep);
+	do {
+		err = vipc_may_send(op->cap);
+		if (unlikely(err))
+			goto out;
+		receiver = vipc_first_receiver(ep);
+	} while (receiver && unlikely(vipc_evict(ep, receiver)));
 	if (unlikely(!receiver)) {
 		err = -EAGAIN;
 		if (!nonblock) {
@@ -114,10 +140,20 @@ int vipc_endpoint_send(struct vipc_op *op, bool nonblock)
 	vipc_hand_over(ep, op, receiver);
 	vipc_op_finish(receiver, 0);
 	op->fast = true;
-	err = 0;
 out:
 	spin_unlock(&ep->lock);
 	return err;
+}
+
+/* Delivers a request that was queued; both are off their queues. */
+static void vipc_deliver(struct vipc_endpoint *ep, struct vipc_op *sender,
+			 struct vipc_op *receiver)
+{
+	vipc_hand_over(ep, sender, receiver);
+	if (sender->role == VIPC_SENDER)
+		vipc_op_finish(sender, 0);
+	else if (sender->role == VIPC_ORPHAN)
+		receiver->orphan = sender;
 }
 
 /* Gives @op the first request, or lets it wait for one. */
@@ -126,9 +162,15 @@ static int vipc_accept(struct vipc_endpoint *ep, struct vipc_op *op,
 {
 	struct vipc_op *sender;
 
-	if (unlikely(ep->dead))
-		return -EPIPE;
-	sender = vipc_first_sender(ep);
+	do {
+		int err = vipc_cap_check(op->cap, VIPC_RIGHT_RECV);
+
+		if (unlikely(err))
+			return err;
+		if (unlikely(ep->dead))
+			return -EPIPE;
+		sender = vipc_first_sender(ep);
+	} while (sender && unlikely(vipc_evict(ep, sender)));
 	if (!sender) {
 		if (nonblock)
 			return -EAGAIN;
@@ -137,11 +179,7 @@ static int vipc_accept(struct vipc_endpoint *ep, struct vipc_op *op,
 	}
 
 	vipc_dequeue_sender(ep, sender);
-	vipc_hand_over(ep, sender, op);
-	if (sender->role == VIPC_SENDER)
-		vipc_op_finish(sender, 0);
-	else if (sender->role == VIPC_ORPHAN)
-		op->orphan = sender;
+	vipc_deliver(ep, sender, op);
 	return 0;
 }
 
@@ -198,12 +236,13 @@ int vipc_endpoint_reply(struct vipc_cap *server, const struct vipc_msg *reply)
 int vipc_endpoint_receive(struct vipc_op *op, bool nonblock, bool *replied)
 {
 	struct vipc_endpoint *ep = op->cap->endpoint;
-	int err;
+	int err = 0;
 
 	spin_lock(&ep->lock);
-	err = vipc_cap_check(op->cap, VIPC_RIGHT_RECV);
-	if (likely(!err) && replied) {
-		err = vipc_answer(ep, op->cap, &op->msg);
+	if (replied) {
+		err = vipc_cap_check(op->cap, VIPC_RIGHT_RECV);
+		if (likely(!err))
+			err = vipc_answer(ep, op->cap, &op->msg);
 		*replied = !err;
 	}
 	if (likely(!err))
@@ -212,28 +251,27 @@ int vipc_endpoint_receive(struct vipc_op *op, bool nonblock, bool *replied)
 	return err;
 }
 
-/* Leaves an operation that did not finish in time, unless it did after all. */
-static int vipc_abandon(struct vipc_op *op, int why)
+/*
+ * Leaves an operation that did not finish in time, if that is still so: it may
+ * have finished, or it may have been delivered since and be one that a signal
+ * does not end then.
+ */
+static bool vipc_abandon(struct vipc_op *op, int why)
 {
 	struct vipc_endpoint *ep = op->cap->endpoint;
+	bool left = true;
 
 	spin_lock(&ep->lock);
-	switch (op->outcome) {
-	case VIPC_QUEUED:
+	if (op->outcome == VIPC_QUEUED)
 		vipc_unqueue(ep, op);
-		break;
-	case VIPC_IN_SERVICE:
+	else if (op->outcome == VIPC_IN_SERVICE &&
+		 (why != -EINTR ||
+		  signal_pending_state(op->service_state, current)))
 		vipc_leave_service(ep, op);
-		break;
-	default:
-		why = op->outcome;
-	}
+	else
+		left = false;
 	spin_unlock(&ep->lock);
-
-	/* A request that was delivered is not sent twice behind one's back. */
-	if (why == -EINTR && !op->delivered)
-		why = -ERESTARTSYS;
-	return why;
+	return left;
 }
 
 /**
@@ -247,9 +285,15 @@ static int vipc_abandon(struct vipc_op *op, int why)
  */
 int vipc_endpoint_await(struct vipc_op *op)
 {
-	int why = vipc_op_park(op);
+	int why;
 
-	return unlikely(why) ? vipc_abandon(op, why) : op->outcome;
+	while (unlikely(why = vipc_op_park(op))) {
+		if (!vipc_abandon(op, why))
+			continue;
+		/* What was delivered is not sent twice behind one's back. */
+		return why == -EINTR && !op->delivered ? -ERESTARTSYS : why;
+	}
+	return op->outcome;
 }
 
 /* A message without a sender: what @receiver got and could not keep. */
@@ -283,21 +327,40 @@ void vipc_finish_queued(struct vipc_op *op, int outcome)
 	kfree(op);
 }
 
-/* Finds a new place for a request that is in none. */
+/*
+ * Brings those together that wait for each other, which happens only after a
+ * request was taken back. What may not be queued does not stay so.
+ */
+static void vipc_match(struct vipc_endpoint *ep)
+{
+	struct vipc_op *sender, *receiver;
+
+	while ((sender = vipc_first_sender(ep))) {
+		receiver = vipc_first_receiver(ep);
+		if (receiver) {
+			if (vipc_evict(ep, receiver) || vipc_evict(ep, sender))
+				continue;
+			vipc_dequeue_sender(ep, sender);
+			vipc_pop_receiver(ep, receiver);
+			vipc_deliver(ep, sender, receiver);
+			vipc_op_finish(receiver, 0);
+		} else if (sender->role == VIPC_CALLER &&
+			   sender->msg.flags & VIPC_NONBLOCK) {
+			vipc_dequeue_sender(ep, sender);
+			vipc_op_finish(sender, -EAGAIN);
+		} else {
+			return;
+		}
+	}
+}
+
+/* Puts a request that is in no place back to the head of the queue. */
 static void vipc_requeue(struct vipc_endpoint *ep, struct vipc_op *op)
 {
-	struct vipc_op *receiver = vipc_first_receiver(ep);
-
-	if (ep->dead) {
-		vipc_finish_queued(op, -EPIPE);
-	} else if (op->role == VIPC_CALLER && op->cap->revoked) {
+	if (vipc_op_revoked(op)) {
 		vipc_op_finish(op, -EKEYREVOKED);
-	} else if (receiver) {
-		vipc_pop_receiver(ep, receiver);
-		vipc_hand_over(ep, op, receiver);
-		if (op->role == VIPC_ORPHAN)
-			receiver->orphan = op;
-		vipc_op_finish(receiver, 0);
+	} else if (ep->dead) {
+		vipc_finish_queued(op, -EPIPE);
 	} else {
 		WRITE_ONCE(op->outcome, VIPC_QUEUED);
 		vipc_queue_sender(ep, op);
@@ -305,6 +368,7 @@ static void vipc_requeue(struct vipc_endpoint *ep, struct vipc_op *op)
 		/* Signals may end its wait again. */
 		if (op->role == VIPC_CALLER)
 			vipc_wake(op->task);
+		vipc_match(ep);
 	}
 }
 
@@ -340,10 +404,9 @@ void vipc_endpoint_take_back(struct vipc_op *receiver)
 			ep->called--;
 		}
 	}
-	/* If there is nothing to give back, the caller has left meanwhile. */
-	if (op) {
-		ep->received--;
+	ep->received--;
+	/* Nothing to give back: the caller has left, or there was no memory. */
+	if (op)
 		vipc_requeue(ep, op);
-	}
 	spin_unlock(&ep->lock);
 }

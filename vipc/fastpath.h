@@ -19,7 +19,7 @@
 /**
  * vipc_clock() - time stamp for latencies
  *
- * Return: cycles, of a counter that runs at a constant rate.
+ * Return: what get_cycles() counts on this architecture.
  */
 static inline u64 vipc_clock(void)
 {

@@ -5,18 +5,26 @@
  *
  * The callers have checked the user address with access_ok(). A processor that
  * speculates past that check must not get to kernel memory either: an address
- * in the upper half becomes 0.
+ * beyond user space becomes 0. A message at its very end may reach into the page
+ * behind, which is never mapped.
  */
 #include <linux/linkage.h>
+#include <linux/stringify.h>
+#include <asm/alternative.h>
 #include <asm/asm.h>
+#include <asm/cpufeatures.h>
 #include <asm/errno.h>
 #include <asm/smap.h>
 
-/* Clears \addr if its top bit is set. */
+#define USER_END_4LEVEL	((1 << 47) - 4096)
+#define USER_END_5LEVEL	((1 << 56) - 4096)
+
+/* Clears \addr if it is not in user space. */
 .macro MASK_USER addr:req, tmp:req
-	mov	\addr, \tmp
-	sar	$63, \tmp
-	not	\tmp
+	ALTERNATIVE __stringify(movabs $USER_END_4LEVEL, \tmp), \
+		    __stringify(movabs $USER_END_5LEVEL, \tmp), X86_FEATURE_LA57
+	cmp	\tmp, \addr
+	sbb	\tmp, \tmp
 	and	\tmp, \addr
 .endm
 

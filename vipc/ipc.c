@@ -29,13 +29,11 @@ static bool vipc_too_late(const struct vipc_msg *msg)
 static void vipc_put_delivered(struct vipc_msg __user *umsg, u32 flags,
 			       bool delivered)
 {
-	u32 answer = flags & ~VIPC_FLAGS_OUT_MASK;
-
+	flags &= ~VIPC_FLAGS_OUT_MASK;
 	if (delivered)
-		answer |= VIPC_MSG_DELIVERED;
-	/* The error is on its way already; a fault here cannot add to it. */
-	if (answer != flags && put_user(answer, &umsg->flags))
-		return;
+		flags |= VIPC_MSG_DELIVERED;
+	/* An error is on its way already; a fault here could not add to it. */
+	put_user(flags, &umsg->flags);
 }
 
 static __always_inline int vipc_request(struct vipc_cap *cap,
@@ -67,18 +65,15 @@ static __always_inline int vipc_request(struct vipc_cap *cap,
 		err = vipc_endpoint_send(&op, flags & VIPC_NONBLOCK);
 	if (err == -EINPROGRESS || (role == VIPC_CALLER && !err))
 		err = vipc_endpoint_await(&op);
+	if (role == VIPC_CALLER && likely(!err))
+		err = vipc_put_msg(umsg, &op.msg);
 	if (unlikely(err)) {
 		vipc_put_delivered(umsg, flags, op.delivered);
 		return err;
 	}
-
-	if (role == VIPC_CALLER) {
-		if (unlikely(vipc_put_msg(umsg, &op.msg)))
-			return -EFAULT;
-		vipc_count_latency(VIPC_CALL_SLOW + op.fast, start);
-	} else {
-		vipc_count_latency(VIPC_SEND_SLOW + op.fast, start);
-	}
+	vipc_count_latency((role == VIPC_CALLER ? VIPC_CALL_SLOW :
+						  VIPC_SEND_SLOW) + op.fast,
+			   start);
 	return 0;
 }
 
@@ -132,17 +127,18 @@ static __always_inline int vipc_receive(struct vipc_cap *cap,
 		err = vipc_endpoint_await(&op);
 	if (likely(!err)) {
 		err = vipc_put_msg(umsg, &op.msg);
-		if (unlikely(err))
-			vipc_endpoint_take_back(&op);
-		else
+		if (likely(!err)) {
+			kfree(op.orphan);
 			vipc_count(VIPC_RECEIVES);
+			return 0;
+		}
+		vipc_endpoint_take_back(&op);
 	}
-	if (likely(!err)) {
-		kfree(op.orphan);
-		return 0;
-	}
-	/* The reply has gone out: a second try must only receive. */
-	if (replied && put_user(0, &umsg->reply))
+	/*
+	 * A second try must only receive: the reply has gone out, or what a
+	 * fault has left there names a call that was given back.
+	 */
+	if ((replied || err == -EFAULT) && put_user(0, &umsg->reply))
 		err = -EFAULT;
 	return err;
 }

@@ -5,8 +5,9 @@
  *
  * A revocation or a death may concern any number of capabilities, threads and
  * messages. It is done in steps of constant size, and lets go of the lock after
- * VIPC_BATCH of them. The state that makes it final is set in the first step,
- * so that nothing new comes in behind it.
+ * VIPC_BATCH of them. The state that makes it final is set in the first step: from
+ * then on nothing new is queued, and who meets something that is still queued
+ * ends it, see vipc_evict().
  */
 #include <linux/lockdep.h>
 #include <linux/random.h>
@@ -18,7 +19,8 @@
 #include "vipc/stats.h"
 #include "vipc/view.h"
 
-#define VIPC_BATCH	64
+/* Most steps wake a thread: some ten microseconds in one critical section. */
+#define VIPC_BATCH	32
 
 /* Steps of bounded work; false when nothing is left to do. */
 
@@ -30,7 +32,8 @@ static bool vipc_drain_step(struct vipc_endpoint *ep)
 	op = vipc_first_sender(ep) ?: vipc_first_receiver(ep);
 	if (op) {
 		vipc_unqueue(ep, op);
-		vipc_finish_queued(op, -EPIPE);
+		vipc_finish_queued(op, vipc_op_revoked(op) ? -EKEYREVOKED :
+							     -EPIPE);
 		return true;
 	}
 	cap = list_first_entry_or_null(&ep->receiver_caps, struct vipc_cap,
@@ -99,14 +102,6 @@ static bool vipc_revoke_step(struct vipc_endpoint *ep, struct vipc_cap *root)
 	return true;
 }
 
-/* Lets others have the lock, and this CPU, between two batches of steps. */
-static void vipc_breathe(struct vipc_endpoint *ep)
-{
-	spin_unlock(&ep->lock);
-	cond_resched();
-	spin_lock(&ep->lock);
-}
-
 static void vipc_drain(struct vipc_endpoint *ep)
 {
 	unsigned int steps = 0;
@@ -128,8 +123,8 @@ struct vipc_revocation {
  * @cap: the capability, which keeps its own rights
  *
  * Context: may sleep; takes the endpoint's lock.
- * Return: 0; -EACCES; -EKEYREVOKED, also if @cap is revoked meanwhile: then the
- * other revocation does the rest.
+ * Return: 0; -EACCES; -EKEYREVOKED, also if @cap is revoked meanwhile: then part
+ * of the work is done, and the other revocation does the rest.
  */
 int vipc_endpoint_revoke(struct vipc_cap *cap)
 {

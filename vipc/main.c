@@ -78,7 +78,9 @@ static int vipc_info(struct vipc_cap *cap, struct vipc_info __user *arg)
 	struct vipc_info info;
 	int err;
 
-	if (copy_from_user(&info, arg, sizeof(info)))
+	/* Readable and writable, before anything else is looked at. */
+	if (copy_from_user(&info, arg, sizeof(info)) ||
+	    copy_to_user(arg, &info, sizeof(info)))
 		return -EFAULT;
 	if (info.reserved32 ||
 	    memchr_inv(info.reserved, 0, sizeof(info.reserved)))
@@ -143,7 +145,6 @@ static const struct file_operations vipc_fops = {
 	.unlocked_ioctl	= vipc_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.show_fdinfo	= vipc_show_fdinfo,
-	.llseek		= noop_llseek,
 };
 
 static struct miscdevice vipc_device = {

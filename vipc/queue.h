@@ -40,6 +40,21 @@ static inline struct vipc_op *vipc_first_sender(struct vipc_endpoint *ep)
 }
 
 void vipc_finish_queued(struct vipc_op *op, int outcome);
+bool vipc_evict(struct vipc_endpoint *ep, struct vipc_op *op);
+
+/* A revocation may need some time to reach what is queued: is it to come? */
+static inline bool vipc_op_revoked(const struct vipc_op *op)
+{
+	return op->role != VIPC_ORPHAN && op->cap->revoked;
+}
+
+/* Lets others have the lock, and this CPU, in the midst of a long work. */
+static inline void vipc_breathe(struct vipc_endpoint *ep)
+{
+	spin_unlock(&ep->lock);
+	cond_resched();
+	spin_lock(&ep->lock);
+}
 
 static inline struct vipc_op *vipc_first_queued(struct vipc_cap *cap)
 {

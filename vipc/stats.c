@@ -81,6 +81,12 @@ static u64 vipc_series_count(const struct vipc_stats *sum,
 	return n;
 }
 
+/* 0 if there is none yet. */
+static u64 vipc_stats_min(const struct vipc_stats *sum)
+{
+	return sum->min ? ~sum->min : 0;
+}
+
 /*
  * The latency that @permille of all @n operations did not exceed, rounded up to
  * the end of its bucket, but not beyond the largest one seen.
@@ -97,8 +103,9 @@ static u64 vipc_percentile(const struct vipc_stats *sum, u64 n,
 		for (series = 0; series < VIPC_NR_SERIES; series++)
 			seen += sum->latency[series][i];
 		if (seen >= rank)
-			return clamp(vipc_bucket_floor(i + 1) - 1, ~sum->min,
-				     max(sum->max, ~sum->min));
+			return clamp(vipc_bucket_floor(i + 1) - 1,
+				     vipc_stats_min(sum),
+				     max(sum->max, vipc_stats_min(sum)));
 	}
 	return sum->max;
 }
@@ -127,7 +134,7 @@ static int stats_show(struct seq_file *m, void *unused)
 	SHOW("slow_path_count", slow);
 	SHOW("fast_path_percentage", all ? div64_u64(fast * 100, all) : 0);
 	SHOW("avg_latency_cycles", all ? div64_u64(sum->cycles, all) : 0);
-	SHOW("min_latency_cycles", all ? ~sum->min : 0);
+	SHOW("min_latency_cycles", vipc_stats_min(sum));
 	SHOW("max_latency_cycles", sum->max);
 	SHOW("p50_latency_cycles", vipc_percentile(sum, all, 500));
 	SHOW("p99_latency_cycles", vipc_percentile(sum, all, 990));
@@ -164,14 +171,14 @@ static int latency_show(struct seq_file *m, void *unused)
 	seq_puts(m, "op path from_cycles to_cycles count\n");
 	for (series = 0; series < VIPC_NR_SERIES; series++) {
 		for (log = 0, i = 0; log <= VIPC_MAX_LOG; log++) {
-			u64 end = log < VIPC_MAX_LOG ? BIT_ULL(log + 1) : U64_MAX;
+			u64 to = log < VIPC_MAX_LOG ? BIT_ULL(log + 1) - 1 : U64_MAX;
 			u64 from = log ? BIT_ULL(log) : 0, n = 0;
 
-			for (; i < VIPC_NR_BUCKETS && vipc_bucket_floor(i) < end; i++)
+			for (; i < VIPC_NR_BUCKETS && vipc_bucket_floor(i) <= to; i++)
 				n += sum->latency[series][i];
 			if (n)
 				seq_printf(m, "%s %llu %llu %llu\n",
-					   names[series], from, end - 1, n);
+					   names[series], from, to, n);
 		}
 	}
 	kfree(sum);

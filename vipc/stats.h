@@ -104,6 +104,7 @@ static inline void vipc_gauge_add(enum vipc_gauge gauge, long n)
 	atomic_long_add(n, &vipc_gauges[gauge]);
 }
 
+/* The bucket that @cycles belongs to; vipc_bucket_floor() is the inverse. */
 static inline unsigned int vipc_bucket(u64 cycles)
 {
 	unsigned int shift;

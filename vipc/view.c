@@ -144,7 +144,7 @@ static int vipc_endpoints_show(struct seq_file *m, void *v)
 	spin_unlock(&ep->lock);
 
 	seq_printf(m, "%llu %d ", ep->id, ep->owner);
-	seq_escape(m, ep->comm, " \t\n\\");
+	seq_escape(m, ep->comm[0] ? ep->comm : "-", " \t\n\\");
 	seq_printf(m, " %s %u %u %u %u %llu %llu %llu %llu\n",
 		   info.state == VIPC_STATE_DEAD ? "dead" : "live",
 		   info.capabilities, info.receivers, info.senders,

@@ -52,9 +52,9 @@ int vipc_op_park(struct vipc_op *op)
 		if (outcome == VIPC_IN_SERVICE)
 			state = op->service_state;
 		/*
-		 * The barrier in set_current_state() orders the state before the second look:
-		 * either that one sees the change, or whoever made the change
-		 * sees a sleeper to wake.
+		 * The barrier in set_current_state() orders the state before
+		 * the second look: either that sees the change, or whoever made
+		 * the change sees a sleeper to wake.
 		 */
 		set_current_state(state | TASK_FREEZABLE);
 		if (READ_ONCE(op->outcome) != outcome)

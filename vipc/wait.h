@@ -104,8 +104,9 @@ static inline void vipc_op_init(struct vipc_op *op, struct vipc_cap *cap,
 	op->role = role;
 	op->delivered = false;
 	op->fast = false;
+	/* Waiting for a reply is no load, however it is done. */
 	op->service_state = op->msg.flags & VIPC_UNINTERRUPTIBLE ?
-			    TASK_KILLABLE : TASK_INTERRUPTIBLE;
+			    TASK_KILLABLE | TASK_NOLOAD : TASK_INTERRUPTIBLE;
 	op->task = current;
 	op->cap = cap;
 	op->orphan = NULL;
