@@ -1,0 +1,147 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Shows vipc with real programs, each a process of its own, and checks what it
+# shows: the exit status is 0 only if all went as it should. Needs /dev/vipc,
+# debugfs, and this folder's programs in PATH or beside it. Works in busybox sh.
+set -eu
+
+case $0 in
+*/*) PATH=$(cd "${0%/*}" && pwd):$(cd "${0%/*}" && pwd)/../build/examples:$PATH ;;
+esac
+stats=/sys/kernel/debug/vipc/stats
+tmp=$(mktemp -d)
+socket=$tmp/kv
+server='' workers=''
+
+cleanup()
+{
+	status=$?
+	# shellcheck disable=SC2086 # one word per process
+	[ -z "$server$workers" ] || kill $workers $server 2>/dev/null || :
+	rm -rf "$tmp"
+	[ $status -eq 0 ] || echo "demo: FAILED"
+}
+trap cleanup EXIT
+
+say() { printf '\n--- %s\n' "$*"; }
+fail() { echo "demo: $*" >&2; exit 1; }
+client() { kv_client "$socket" "$@"; }
+
+# expect STATUS COMMAND...: it must end with that status.
+expect()
+{
+	want=$1
+	shift
+	got=0
+	"$@" || got=$?
+	[ "$got" -eq "$want" ] || fail "'$*' ended with $got instead of $want"
+}
+
+# until_true COMMAND...: within 20 s.
+until_true()
+{
+	tries=0
+	until "$@" >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		[ $tries -lt 200 ] || fail "'$*' still fails after 20 s"
+		sleep 0.1
+	done
+}
+
+value() { sed -n "s/^$1 //p" $stats; }
+
+# counter_of NAME: how far its worker is ("alice: slot-0 = alice:160" -> 160)
+counter_of() { client "$1" get slot-0 | sed 's/.*://'; }
+counter_beyond() { [ "$(counter_of "$1")" -gt "$2" ]; }
+
+[ -c /dev/vipc ] || fail "there is no /dev/vipc: load the module (insmod vipc.ko)"
+[ -r $stats ] || fail "cannot read $stats: mount debugfs, be root"
+echo "vipc on Linux $(uname -r), $(grep -c ^processor /proc/cpuinfo) CPUs"
+
+say "hello: the program of the README"
+hello >"$tmp/hello" || fail "hello ended with $?"
+cat "$tmp/hello"
+grep -qx '6 \* 7 = 42 (result 0)' "$tmp/hello" || fail "that is not what hello should say"
+
+say "echo: a client that inherits its capability through fork and exec"
+expect 0 echo_server echo_client "Hello, server." "Is anybody there?"
+expect 1 echo_server no_such_client >/dev/null 2>&1
+
+say "a key-value server; what tells its clients apart is the badge of their capability"
+kv_server "$socket" &
+server=$!
+until_true test -S "$socket"
+expect 0 client alice put colour red
+expect 0 client bob put colour blue
+expect 0 client alice put secret 1234
+expect 0 client alice get colour
+expect 0 client bob get colour
+expect 4 client bob get secret
+
+say "three clients at once, each in its own namespace, all with the same keys"
+# Not through the function: $! shall be the program, not a shell around it.
+kv_client "$socket" alice work & alice=$!
+kv_client "$socket" bob work & bob=$!
+kv_client "$socket" carol work & carol=$!
+workers="$alice $bob $carol"
+for name in alice bob carol; do
+	until_true client $name get slot-7
+done
+
+say "carol is revoked while she works"
+expect 0 client carol revoke
+wait $carol && fail "carol ended well, though she was revoked" || got=$?
+[ "$got" -eq 3 ] || fail "carol ended with $got instead of 3 (revoked)"
+expect 3 client carol get slot-0
+
+say "alice and bob go on"
+workers="$alice $bob"
+for name in alice bob; do
+	before=$(counter_of $name)
+	until_true counter_beyond $name "$before"
+	echo "demo: $name was at round $before, and is at $(counter_of $name)"
+done
+kill $alice $bob
+expect 0 wait $alice
+expect 0 wait $bob
+workers=''
+
+say "nobody sees anybody else's keys"
+for name in alice bob dave; do
+	client $name list >"$tmp/list" || fail "$name cannot list"
+	cat "$tmp/list"
+	case $name in
+	alice) keys=10 ;;
+	bob) keys=9 ;;
+	*) keys=0 ;;
+	esac
+	[ "$(grep -c ' = ' "$tmp/list")" -eq $keys ] || fail "$name should have $keys keys"
+	! grep ' slot-' "$tmp/list" | grep -v "= $name:" ||
+		fail "$name sees the value of somebody else"
+done
+
+say "the round trip: client -> server -> client, two processes"
+expect 0 client alice bench 2000
+if grep -q 'QEMU TCG' /proc/cpuinfo; then
+	echo "demo: this machine is EMULATED in software: these microseconds are the"
+	echo "demo: emulator's, many times those of a real processor"
+elif grep -q '^flags.* hypervisor' /proc/cpuinfo; then
+	echo "demo: measured in a virtual machine, on a real processor"
+fi
+
+say "the server is told to end (SIGTERM)"
+kill $server
+expect 0 wait $server
+server=''
+
+say "$stats"
+cat $stats
+[ "$(value call_count)" -gt 0 ] || fail "the statistics have seen no call"
+[ $(($(value fast_path_count) + $(value slow_path_count))) -eq \
+	$(($(value call_count) + $(value send_count))) ] ||
+	fail "fast and slow path do not add up to sends and calls"
+[ "$(value revoked)" -gt 0 ] || fail "the statistics have not seen carol's refusal"
+[ "$(value capabilities)" -eq 0 ] || fail "$(value capabilities) capabilities are left"
+
+printf '\ndemo: everything went as it should\n'
