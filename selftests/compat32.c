@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A 32-bit program that uses every operation of vipc: test_limits carries it
+ * inside and runs it on the 64-bit kernel. It has no C library, so that no
+ * 32-bit one need be installed.
+ *
+ * Descriptor 3 is a capability with SEND for an endpoint that a 64-bit process
+ * serves: it answers each request with the complement of its words. Exits with
+ * 0, or with the number of the first step that went wrong.
+ */
+#include <linux/types.h>
+
+#include <uapi/vipc.h>
+
+#define SYS_EXIT	1
+#define SYS_OPEN	5
+#define SYS_CLOSE	6
+#define SYS_IOCTL	54
+#define O_RDWR		2
+#define EAGAIN		11
+#define ESRCH		3
+#define ETIMEDOUT	110
+#define EPIPE		32
+#define EKEYREVOKED	128
+#define EACCES		13
+#define EINVAL		22
+
+#define PEER		3
+
+static long call3(long nr, long a, long b, const void *c)
+{
+	long ret;
+
+	__asm__ volatile("int $0x80" : "=a"(ret)
+			 : "a"(nr), "b"(a), "c"(b), "d"(c) : "memory");
+	return ret;
+}
+
+static long vipc(long fd, unsigned long cmd, void *arg)
+{
+	return call3(SYS_IOCTL, fd, (long)cmd, arg);
+}
+
+/* The upper halves of the words matter: they are what a 32-bit ABI loses. */
+static void fill(struct vipc_msg *m, unsigned long long tag)
+{
+	*m = (struct vipc_msg){ .opcode = 0x80000001u, .flags = 0xabcd0000u };
+	for (int i = 0; i < 4; i++)
+		m->data[i] = tag << 32 | (0xfffffff0u + (unsigned int)i);
+}
+
+static int same(const struct vipc_msg *m, unsigned long long tag, int inverted)
+{
+	struct vipc_msg want;
+
+	fill(&want, tag);
+	for (int i = 0; i < 4; i++)
+		if (m->data[i] != (inverted ? ~want.data[i] : want.data[i]))
+			return 0;
+	return (m->flags & VIPC_FLAGS_APP_MASK) == 0xabcd0000u;
+}
+
+#define STEP(n, condition) do { if (!(condition)) return n; } while (0)
+
+static int with_peer(void)
+{
+	struct vipc_info info = { 0 };
+	struct vipc_derive derive = { .rights = VIPC_RIGHT_SEND };
+	struct vipc_msg m;
+
+	STEP(1, !vipc(PEER, VIPC_IOC_INFO, &info));
+	STEP(2, info.abi == VIPC_ABI_VERSION && info.rights == VIPC_RIGHT_SEND);
+	STEP(3, info.badge == 0xfedcba9876543210ull);
+	fill(&m, 0x12345678);
+	m.deadline_ns = 0x7fffffffffffffffull;
+	STEP(4, !vipc(PEER, VIPC_IOC_CALL, &m));
+	STEP(5, same(&m, 0x12345678, 1) && m.opcode == 0x80000002u);
+	STEP(6, m.deadline_ns == 0x7fffffffffffffffull && !m.reply && !m.badge);
+	STEP(7, vipc(PEER, VIPC_IOC_DERIVE, &derive) == -EACCES);
+	STEP(8, vipc(PEER, VIPC_IOC_RECV, &m) == -EACCES);
+	fill(&m, 0x9abcdef0);
+	STEP(9, !vipc(PEER, VIPC_IOC_SEND, &m));
+	return 0;
+}
+
+static int alone(void)
+{
+	struct vipc_derive derive = {
+		.rights = VIPC_RIGHT_SEND,
+		.badge = 0x8000000000000001ull,
+	};
+	struct vipc_info info = { .reserved = { 0, 0, 0, 1 } };
+	struct vipc_msg m = { .deadline_ns = 1 };
+	long ep, child;
+
+	ep = call3(SYS_OPEN, (long)"/dev/vipc", O_RDWR, (void *)0);
+	STEP(20, ep >= 0);
+	STEP(21, vipc(ep, VIPC_IOC_INFO, &info) == -EINVAL);
+	STEP(22, vipc(ep, VIPC_IOC_RECV, &m) == -ETIMEDOUT);
+	m.flags = VIPC_NONBLOCK;
+	STEP(23, vipc(ep, VIPC_IOC_RECV, &m) == -EAGAIN);
+	m.flags = VIPC_NONBLOCK;
+	STEP(24, vipc(ep, VIPC_IOC_CALL, &m) == -ETIMEDOUT);
+	m = (struct vipc_msg){ .reply = 0xffffffff00000001ull };
+	STEP(25, vipc(ep, VIPC_IOC_REPLY, &m) == -ESRCH);
+	STEP(26, vipc(ep, VIPC_IOC_REPLY_RECV, &m) == -ESRCH);
+	child = vipc(ep, VIPC_IOC_DERIVE, &derive);
+	STEP(27, child >= 0);
+	STEP(28, !vipc(ep, VIPC_IOC_REVOKE, (void *)0));
+	STEP(29, vipc(child, VIPC_IOC_SEND, &m) == -EKEYREVOKED);
+	STEP(30, !vipc(ep, VIPC_IOC_SHUTDOWN, (void *)0));
+	STEP(31, vipc(ep, VIPC_IOC_SEND, &m) == -EPIPE);
+	STEP(32, !call3(SYS_CLOSE, child, 0, (void *)0));
+	STEP(33, !call3(SYS_CLOSE, ep, 0, (void *)0));
+	return 0;
+}
+
+/* The stack is where the System V ABI wants it: no argument is looked at. */
+__attribute__((force_align_arg_pointer, used)) void _start(void);
+void _start(void)
+{
+	int step = with_peer();
+
+	call3(SYS_EXIT, step ? step : alone(), 0, (void *)0);
+	__builtin_unreachable();
+}

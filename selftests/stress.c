@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Random topologies of processes, endpoints and capabilities under everything
+ * that can happen to them, in rounds of a few seconds, for as long as one
+ * likes. In each round processes with several threads send, call, answer late
+ * or never, derive, pass on, revoke, close, shut down, die; meanwhile they get
+ * signals, are stopped, killed and replaced. At the end of a round all
+ * endpoints are shut down, which must set every thread free, and an oracle
+ * (stress_board.h) must find that each message was received exactly once or
+ * reported as not delivered, and the kernel's own counts must agree.
+ *
+ * usage: stress [--seed N] [--seconds S]
+ *
+ * Each round prints its seed; "--seed N" begins with that one, and repeats its
+ * topology and each thread's choices (how they interleave is the scheduler's).
+ * VIPC_SEED and VIPC_STRESS_SECONDS (default 20) are the defaults.
+ */
+#include "stress_worker.h"
+
+#include <getopt.h>
+
+#define ROUND_NS	(4 * VT_NSEC)
+#define MAX_VAULT	64
+
+struct child {
+	pid_t pid;
+	uint64_t seed;
+	int threads;
+	bool restart, flicker;
+};
+
+struct round {
+	uint64_t seed, end;
+	struct vp_rng rng;
+	struct post post;
+	int vault[MAX_VAULT], nr_vault;
+	int nr_children;
+	struct child child[MAX_PROCESSES];
+	struct excuses excuses;
+	uint64_t spawned, killed, signals, stops;
+};
+
+/* What the kernel counts, and the board can tell too. */
+static const char *const counters[] = {
+	"send_count", "call_count", "receive_count", "reply_count", "dropped",
+};
+enum { SENDS, CALLS, RECEIVES, REPLIES, DROPPED, NR_COUNTERS };
+
+static void read_counters(long long *value)
+{
+	for (int i = 0; i < NR_COUNTERS; i++) {
+		value[i] = vt_stat_value(counters[i]);
+		if (value[i] < 0) {
+			fprintf(stderr, "# cannot read %s from " VT_DEBUGFS "stats: %s (is debugfs mounted, the module loaded?)\n",
+				counters[i], strerror((int)-value[i]));
+			exit(2);
+		}
+	}
+}
+
+/* ---- a process with its threads ---- */
+
+static void interrupted(int sig VP_UNUSED)
+{
+}
+
+static void *flicker_main(void *page)
+{
+	while (!vp_get(&board->stop)) {
+		mprotect(page, 4096, PROT_NONE);
+		vp_spin(200);
+		mprotect(page, 4096, PROT_READ | PROT_WRITE);
+		vp_spin(2000);
+	}
+	return NULL;
+}
+
+static void *worker_main(void *data)
+{
+	struct worker *w = data;
+
+	vp_set(&w->slot->tid, vt_gettid());
+	while (!vp_get(&board->stop))
+		do_anything(w);
+	return NULL;
+}
+
+/* The page that w->flicker and w->steady share, and a thread that shakes it. */
+static void make_flicker(struct worker *w)
+{
+	int fd = memfd_create("flicker", MFD_CLOEXEC);
+	void *steady, *flicker;
+	pthread_t thread;
+
+	if (fd < 0 || ftruncate(fd, 4096))
+		_exit(10);
+	steady = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	flicker = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (steady == MAP_FAILED || flicker == MAP_FAILED ||
+	    pthread_create(&thread, NULL, flicker_main, flicker))
+		_exit(10);
+	w->steady = steady;
+	w->flicker = flicker;
+}
+
+/* A thread's first capabilities: some of the vault's, some derived from them. */
+static void first_caps(struct worker *w, const struct round *r)
+{
+	for (int i = 0; i < 6 && r->nr_vault; i++) {
+		int root = r->vault[dice(w, (uint32_t)r->nr_vault)];
+		uint64_t badge = dice(w, 3) ? 1 + dice(w, 60000) : 0;
+		int fd;
+
+		if (dice(w, 3))
+			fd = vt_derive(root, dice(w, 2) ? VIPC_RIGHTS_ALL :
+				       VIPC_RIGHT_SEND | VIPC_RIGHT_RECV, badge);
+		else
+			fd = fcntl(root, F_DUPFD_CLOEXEC, 3);
+		keep_cap(w, fd);
+	}
+}
+
+static _Noreturn void child_main(const struct round *r, int number)
+{
+	static struct worker worker[MAX_THREADS];
+	const struct child *c = &r->child[number];
+	struct sigaction sa = {
+		.sa_handler = interrupted,
+		.sa_flags = c->restart ? SA_RESTART : 0,
+	};
+	pthread_t thread[MAX_THREADS];
+
+	sigaction(SIGUSR1, &sa, NULL);
+	for (int i = 0; i < c->threads; i++) {
+		struct worker *w = &worker[i];
+
+		w->slot = &board->slot[number * MAX_THREADS + i];
+		w->post = &r->post;
+		w->process = number;
+		w->rng = vp_rng_init(c->seed, (uint64_t)i);
+		first_caps(w, r);
+	}
+	if (c->flicker)
+		make_flicker(&worker[0]);
+	for (int i = 0; i < r->nr_vault; i++)
+		close(r->vault[i]);
+	for (int i = 0; i < c->threads; i++)
+		if (pthread_create(&thread[i], NULL, worker_main, &worker[i]))
+			_exit(10);
+	for (int i = 0; i < c->threads; i++)
+		pthread_join(thread[i], NULL);
+	_exit(0);
+}
+
+static void spawn(struct round *r, int number)
+{
+	struct child *c = &r->child[number];
+
+	c->seed = r->seed * 1000 + r->spawned++;
+	c->threads = 1 + (int)vp_random(&r->rng, MAX_THREADS);
+	c->restart = vp_random(&r->rng, 2);
+	c->flicker = !vp_random(&r->rng, 3);
+	c->pid = vt_fork();
+	if (!c->pid)
+		child_main(r, number);
+	if (c->pid < 0) {
+		complain("fork: %s", strerror(-c->pid));
+		c->pid = 0;
+	}
+}
+
+/* Takes note of the child's end; false if it has not ended. */
+static bool bury(struct round *r, int number, int flags)
+{
+	struct child *c = &r->child[number];
+	int status;
+
+	if (!c->pid || waitpid(c->pid, &status, flags) != c->pid)
+		return !c->pid;
+	if (WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status) != SIGKILL)
+		complain("process %d ended with status %#x", c->pid, status);
+	board_bury(&board->slot[number * MAX_THREADS], &r->excuses);
+	c->pid = 0;
+	return true;
+}
+
+/* ---- the round ---- */
+
+static void vault_add(struct round *r, int fd)
+{
+	if (fd < 0)
+		return;
+	if (r->nr_vault == MAX_VAULT) {
+		/* shut down first: somebody may wait there for ever */
+		vt_shutdown(r->vault[0]);
+		close(r->vault[0]);
+		r->vault[0] = r->vault[--r->nr_vault];
+	}
+	r->vault[r->nr_vault++] = fd;
+}
+
+static void drain_vault(struct round *r)
+{
+	int fd;
+
+	while ((fd = vt_recv_fd(r->post.vault[0])) >= 0)
+		vault_add(r, fd);
+}
+
+static int make_pair(int pair[2])
+{
+	return socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+			  pair);
+}
+
+static void begin_round(struct round *r, uint64_t seed)
+{
+	int endpoints;
+
+	memset(board, 0, sizeof(*board));
+	board->next = 1;
+	*r = (struct round){
+		.seed = seed,
+		.end = vt_now_ns() + ROUND_NS,
+		.rng = vp_rng_init(seed, 100),
+	};
+	for (int i = 0; i < MAX_PROCESSES; i++)
+		if (make_pair(r->post.box[i]))
+			complain("socketpair: %s", strerror(errno));
+	if (make_pair(r->post.vault))
+		complain("socketpair: %s", strerror(errno));
+	endpoints = 1 + (int)vp_random(&r->rng, 6);
+	for (int i = 0; i < endpoints; i++)
+		vault_add(r, vt_open());
+	r->nr_children = 2 + (int)vp_random(&r->rng, MAX_PROCESSES - 1);
+	for (int i = 0; i < r->nr_children; i++)
+		spawn(r, i);
+}
+
+/* One thing that happens to somebody. */
+static void disturb(struct round *r)
+{
+	int number = (int)vp_random(&r->rng, (uint32_t)r->nr_children);
+	uint32_t thread = vp_random(&r->rng, MAX_THREADS);
+	struct child *c = &r->child[number];
+	uint32_t what = vp_random(&r->rng, 300);
+	int tid = vp_get(&board->slot[number * MAX_THREADS + (int)thread].tid);
+
+	if (bury(r, number, WNOHANG)) {
+		spawn(r, number);
+	} else if (what == 0) {
+		kill(c->pid, SIGKILL);
+		r->killed++;
+		bury(r, number, 0);
+	} else if (what < 10) {
+		kill(c->pid, SIGSTOP);
+		vt_pause_us(vp_random(&r->rng, 3000));
+		kill(c->pid, SIGCONT);
+		r->stops++;
+	} else if (what == 10) {
+		/* a fresh endpoint instead of an old one */
+		uint32_t i = vp_random(&r->rng, (uint32_t)r->nr_vault);
+
+		vt_shutdown(r->vault[i]);
+		close(r->vault[i]);
+		r->vault[i] = vt_open();
+		vt_send_fd(r->post.box[number][1], r->vault[i]);
+	} else if (what == 11) {
+		vt_revoke(r->vault[vp_random(&r->rng, (uint32_t)r->nr_vault)]);
+	} else if (what < 40) {
+		uint32_t i = vp_random(&r->rng, (uint32_t)r->nr_vault);
+
+		/* who lost all that he had gets something to live on */
+		vt_send_fd(r->post.box[number][1], r->vault[i]);
+	} else if (tid) {
+		syscall(SYS_tgkill, c->pid, tid, SIGUSR1);
+		r->signals++;
+	}
+	drain_vault(r);
+	vt_pause_us(vp_random(&r->rng, 2000));
+}
+
+/* All endpoints die, and with them whatever anybody waits for. */
+static void end_round(struct round *r)
+{
+	uint64_t limit = vt_now_ns() + VT_LIMIT_NS;
+	int left;
+
+	vp_set(&board->stop, 1);
+	do {
+		drain_vault(r);
+		for (int i = 0; i < r->nr_vault; i++)
+			if (vt_shutdown(r->vault[i]))
+				complain("SHUTDOWN through a first capability failed");
+		left = 0;
+		for (int i = 0; i < r->nr_children; i++)
+			left += !bury(r, i, WNOHANG);
+		vt_pause_us(1000);
+	} while (left && vt_now_ns() < limit);
+	for (int i = 0; i < r->nr_children; i++) {
+		if (!r->child[i].pid)
+			continue;
+		complain("process %d (%s) still there, though all endpoints are dead",
+			 r->child[i].pid,
+			 vt_task_state(r->child[i].pid, 0) == 'S' ?
+			 "asleep" : "not asleep");
+		kill(r->child[i].pid, SIGKILL);
+		bury(r, i, 0);
+	}
+	for (int i = 0; i < r->nr_vault; i++) {
+		if (vt_senders(r->vault[i]) || vt_receivers(r->vault[i]) ||
+		    vt_in_service(r->vault[i]))
+			complain("a dead endpoint still has somebody waiting");
+		close(r->vault[i]);
+	}
+	for (int i = 0; i < MAX_PROCESSES; i++) {
+		close(r->post.box[i][0]);
+		close(r->post.box[i][1]);
+	}
+	close(r->post.vault[0]);
+	close(r->post.vault[1]);
+	if (vt_wait_until(vt_stat_value("endpoints") == 0 &&
+			  vt_stat_value("capabilities") == 0))
+		complain("%lld endpoints and %lld capabilities were left behind",
+			 vt_stat_value("endpoints"),
+			 vt_stat_value("capabilities"));
+}
+
+/* @counted must be what the board knows of, or up to @excused more. */
+static void compare(const char *what, long long counted, uint64_t known,
+		    uint64_t excused)
+{
+	if (counted < (long long)known || counted > (long long)(known + excused))
+		complain("%s: the kernel counted %lld, the processes %llu (and %llu were killed meanwhile)",
+			 what, counted, (unsigned long long)known,
+			 (unsigned long long)excused);
+}
+
+/* Did the round go well? */
+static bool run_round(int number, uint64_t seed)
+{
+	static struct round r;
+	long long before[NR_COUNTERS], after[NR_COUNTERS];
+	struct tally t;
+
+	read_counters(before);
+	begin_round(&r, seed);
+	while (vt_now_ns() < r.end && !vp_get(&board->stop))
+		disturb(&r);
+	end_round(&r);
+	read_counters(after);
+	for (int i = 0; i < NR_COUNTERS; i++)
+		after[i] -= before[i];
+	t = board_check(&r.excuses, (uint64_t)after[DROPPED]);
+	compare("SEND", after[SENDS], t.sends, r.excuses.sending);
+	compare("CALL", after[CALLS], t.done - t.sends, r.excuses.sending);
+	compare("RECV", after[RECEIVES], t.got, r.excuses.receiving);
+	if (!t.done || !t.undelivered)
+		complain("nothing happened");
+
+	printf("# %d processes, %llu operations; %llu messages: %llu done, %llu not delivered, %llu unanswered, %llu of the dead; %lld dropped\n",
+	       r.nr_children, (unsigned long long)board->operations,
+	       (unsigned long long)t.messages, (unsigned long long)t.done,
+	       (unsigned long long)t.undelivered,
+	       (unsigned long long)t.delivered, (unsigned long long)t.unknown,
+	       after[DROPPED]);
+	printf("# %llu signals, %llu stops, %llu killed, %llu died, %llu derived, %llu passed, %llu revocations, %llu late replies, %llu faults\n",
+	       (unsigned long long)r.signals, (unsigned long long)r.stops,
+	       (unsigned long long)r.killed, (unsigned long long)board->died,
+	       (unsigned long long)board->derived,
+	       (unsigned long long)board->passed,
+	       (unsigned long long)board->revoked,
+	       (unsigned long long)board->late,
+	       (unsigned long long)board->faults);
+	printf("%s %d round of seed %llu\n", board->wrong ? "not ok" : "ok",
+	       number, (unsigned long long)seed);
+	fflush(stdout);
+	return !board->wrong;
+}
+
+static unsigned long long number_of(const char *what, const char *text)
+{
+	char *end;
+	unsigned long long n = strtoull(text, &end, 0);
+
+	if (!*text || *end) {
+		fprintf(stderr, "stress: %s takes a number, not '%s'\n", what, text);
+		exit(2);
+	}
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "seed", required_argument, NULL, 's' },
+		{ "seconds", required_argument, NULL, 't' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *env = getenv("VIPC_STRESS_SECONDS");
+	uint64_t seconds = env ? number_of("VIPC_STRESS_SECONDS", env) : 20;
+	uint64_t seed = 0, end;
+	bool seeded = false, good = true;
+	int c, rounds = 0;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 's') {
+			seed = number_of("--seed", optarg);
+			seeded = true;
+		} else if (c == 't') {
+			seconds = number_of("--seconds", optarg);
+		} else {
+			fprintf(stderr, "usage: stress [--seed N] [--seconds S]\n");
+			return 2;
+		}
+	}
+	printf("TAP version 13\n");
+	if (!seeded)
+		seed = vp_seed();
+	board = vp_shared(sizeof(*board));
+	end = vt_now_ns() + seconds * VT_NSEC;
+	do {
+		rounds++;
+		good = run_round(rounds, seed + (uint64_t)rounds - 1);
+	} while (good && vt_now_ns() < end);
+	printf("1..%d\n", rounds);
+	return !good;
+}
