@@ -5,6 +5,7 @@
 #include <linux/debugfs.h>
 #include <linux/mutex.h>
 #include <linux/seq_file.h>
+#include <linux/string_helpers.h>
 
 #include "vipc/capability.h"
 #include "vipc/endpoint.h"
@@ -134,6 +135,7 @@ static int vipc_endpoints_show(struct seq_file *m, void *v)
 {
 	struct vipc_endpoint *ep = list_entry(v, struct vipc_endpoint, node);
 	struct vipc_info info;
+	const char *name;
 
 	if (v == &vipc_endpoints) {
 		seq_puts(m, "id owner comm state capabilities receivers senders in_service sent called received replied\n");
@@ -143,8 +145,11 @@ static int vipc_endpoints_show(struct seq_file *m, void *v)
 	vipc_view_snapshot(ep, &info);
 	spin_unlock(&ep->lock);
 
+	name = ep->comm[0] ? ep->comm : "-";
 	seq_printf(m, "%llu %d ", ep->id, ep->owner);
-	seq_escape(m, ep->comm[0] ? ep->comm : "-", " \t\n\\");
+	/* A process chooses its name, and somebody's terminal will show it. */
+	seq_escape_mem(m, name, strlen(name),
+		       ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND, " \\");
 	seq_printf(m, " %s %u %u %u %u %llu %llu %llu %llu\n",
 		   info.state == VIPC_STATE_DEAD ? "dead" : "live",
 		   info.capabilities, info.receivers, info.senders,
