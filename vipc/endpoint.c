@@ -256,7 +256,7 @@ int vipc_endpoint_receive(struct vipc_op *op, bool nonblock, bool *replied)
  * have finished, or it may have been delivered since and be one that a signal
  * does not end then.
  */
-static bool vipc_abandon(struct vipc_op *op, int why)
+static bool vipc_leave(struct vipc_op *op, int why)
 {
 	struct vipc_endpoint *ep = op->cap->endpoint;
 	bool left = true;
@@ -275,24 +275,21 @@ static bool vipc_abandon(struct vipc_op *op, int why)
 }
 
 /**
- * vipc_endpoint_await() - wait for the end of an operation
+ * vipc_endpoint_abandon() - give an operation up, or find out that it goes on
  * @op: of the current thread, queued or in service
+ * @why: what vipc_op_park() said
  *
- * Context: may sleep.
- * Return: 0 or the error with which it has finished; -ETIMEDOUT; -ERESTARTSYS
- * on a signal, or -EINTR if a receiver had the request. In each case @op is the
- * thread's own again.
+ * Context: may sleep, if there is more to wait for.
+ * Return: as vipc_endpoint_await().
  */
-int vipc_endpoint_await(struct vipc_op *op)
+int vipc_endpoint_abandon(struct vipc_op *op, int why)
 {
-	int why;
-
-	while (unlikely(why = vipc_op_park(op))) {
-		if (!vipc_abandon(op, why))
+	do {
+		if (!vipc_leave(op, why))
 			continue;
 		/* What was delivered is not sent twice behind one's back. */
 		return why == -EINTR && !op->delivered ? -ERESTARTSYS : why;
-	}
+	} while ((why = vipc_op_park(op)));
 	return op->outcome;
 }
 

