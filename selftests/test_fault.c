@@ -149,29 +149,147 @@ TEST_F(fault, call_may_leave_again)
 /* The next receiver in the stack gets what the first could not keep. */
 TEST_F(fault, another_receiver_takes_over)
 {
-	unsigned long sends[] = { VIPC_IOC_SEND, VIPC_IOC_CALL };
+	const struct {
+		unsigned long cmd;
+		uint32_t flags;
+	} sends[] = {
+		{ VIPC_IOC_SEND, 0 },
+		{ VIPC_IOC_CALL, 0 },
+		{ VIPC_IOC_SEND, VIPC_NONBLOCK },
+		{ VIPC_IOC_CALL, VIPC_NONBLOCK },
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sends); i++) {
 		struct vt_op other = { 0 }, send = { .msg = vt_msg(i + 5) };
 
+		send.msg.flags = sends[i].flags;
 		ASSERT_EQ(0, mprotect(self->page, PAGE, PROT_READ | PROT_WRITE));
 		memset(self->page, 0, sizeof(*self->page));
 		ASSERT_EQ(0, vt_op_start(&other, self->fd, variant->recv));
 		ASSERT_EQ(0, vt_wait_receivers(self->fd, 1));
 		wait_on_page();
 		ASSERT_EQ(2, vt_receivers(self->fd));
-		ASSERT_EQ(0, vt_op_start(&send, self->cap, sends[i]));
+		ASSERT_EQ(0, vt_op_start(&send, self->cap, sends[i].cmd));
 		page_faulted();
 		ASSERT_EQ(0, vt_op_join(&other));
 		EXPECT_EQ(0, other.ret);
 		EXPECT_TRUE(vt_msg_is(&other.msg, i + 5));
-		if (sends[i] == VIPC_IOC_CALL) {
+		if (sends[i].cmd == VIPC_IOC_CALL) {
 			ASSERT_EQ(0, vt_reply(self->fd, &other.msg));
 		}
 		ASSERT_EQ(0, vt_op_join(&send));
 		EXPECT_EQ(0, send.ret);
 		EXPECT_EQ(0, vt_senders(self->fd));
 	}
+}
+
+/* A call that must not queue does not come to be queued in this way either. */
+TEST_F(fault, nonblock_call_is_not_queued)
+{
+	for (int n = 1; n <= 3; n++) {
+		struct vt_op call = { .msg = vt_msg(2) }, op[3];
+		struct vipc_msg m = { .flags = VIPC_NONBLOCK };
+		struct vipc_info info;
+
+		ASSERT_EQ(0, mprotect(self->page, PAGE, PROT_READ | PROT_WRITE));
+		memset(self->page, 0, PAGE);
+		for (int i = 0; i < n; i++) {
+			op[i].arg = self->page;
+			ASSERT_EQ(0, vt_op_start(&op[i], self->fd, variant->recv));
+			ASSERT_EQ(0, vt_wait_receivers(self->fd, i + 1));
+		}
+		ASSERT_EQ(0, mprotect(self->page, PAGE, variant->prot));
+		call.msg.flags = VIPC_NONBLOCK | 0xbeef0000;
+		call.msg.deadline_ns = vt_in_ms(20000);
+		ASSERT_EQ(0, vt_op_start(&call, self->cap, VIPC_IOC_CALL));
+		for (int i = 0; i < n; i++) {
+			ASSERT_EQ(0, vt_op_join(&op[i]));
+			EXPECT_EQ(-EFAULT, op[i].ret);
+		}
+		ASSERT_EQ(0, vt_senders(self->fd));
+		ASSERT_EQ(0, vt_op_join(&call));
+		EXPECT_EQ(-EAGAIN, call.ret);
+		EXPECT_EQ(VIPC_NONBLOCK | 0xbeef0000, call.msg.flags);
+		EXPECT_EQ(-EAGAIN, vt_recv(self->fd, &m));
+		ASSERT_EQ(0, vt_info(self->fd, &info));
+		EXPECT_EQ(0, info.in_service);
+		EXPECT_EQ(0, info.called);
+		EXPECT_EQ(0, info.received);
+	}
+}
+
+/*
+ * The fault comes after the token has been written: it names a call that was
+ * given back, so it must not be found there.
+ */
+TEST_F(fault, halfway)
+{
+	const unsigned int split[] = { 16, 20, 24, 32, 56 };
+	char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, pages);
+	for (size_t i = 0; i < ARRAY_SIZE(split); i++) {
+		struct vipc_msg *at = (void *)(pages + PAGE - split[i]);
+		struct vt_op call = { .msg = vt_msg(i) };
+		struct vipc_msg m = { 0 };
+
+		ASSERT_EQ(0, mprotect(pages, 2 * PAGE, PROT_READ | PROT_WRITE));
+		/* For RECV it is what an earlier message left there. */
+		m.reply = variant->recv == VIPC_IOC_RECV ? 4711 : 0;
+		memcpy(at, &m, sizeof(m));
+		self->recv.arg = at;
+		ASSERT_EQ(0, vt_op_start(&self->recv, self->fd, variant->recv));
+		ASSERT_EQ(0, vt_wait_receivers(self->fd, 1));
+		ASSERT_EQ(0, mprotect(pages + PAGE, PAGE, variant->prot));
+		ASSERT_EQ(0, vt_op_start(&call, self->cap, VIPC_IOC_CALL));
+		page_faulted();
+		EXPECT_EQ(0, at->reply) {
+			TH_LOG("the page ends after %u bytes", split[i]);
+		}
+		EXPECT_FALSE(vt_op_done(&call));
+		memset(&m, 0, sizeof(m));
+		ASSERT_EQ(0, vt_recv(self->fd, &m));
+		EXPECT_TRUE(vt_msg_is(&m, i));
+		ASSERT_EQ(0, vt_reply(self->fd, &m));
+		ASSERT_EQ(0, vt_op_join(&call));
+		EXPECT_EQ(0, call.ret);
+	}
+	munmap(pages, 2 * PAGE);
+}
+
+/* REPLY_RECV has answered one call when the next one faults halfway. */
+TEST(halfway_after_the_reply)
+{
+	char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct vipc_msg *at = (void *)(pages + PAGE - 32), m = { 0 };
+	struct vt_op first = { .msg = vt_msg(1) }, second = { .msg = vt_msg(2) };
+	struct vt_op recv = { .arg = at };
+	int fd = vt_open();
+
+	ASSERT_LE(0, fd);
+	ASSERT_NE(MAP_FAILED, pages);
+	ASSERT_EQ(0, vt_op_start(&first, fd, VIPC_IOC_CALL));
+	ASSERT_EQ(0, vt_recv(fd, at));
+	at->data[0] = 11;
+	ASSERT_EQ(0, vt_op_start(&recv, fd, VIPC_IOC_REPLY_RECV));
+	ASSERT_EQ(0, vt_op_join(&first));
+	EXPECT_EQ(0, first.ret);
+	EXPECT_EQ(11, first.msg.data[0]);
+	ASSERT_EQ(0, vt_wait_receivers(fd, 1));
+	ASSERT_EQ(0, mprotect(pages + PAGE, PAGE, PROT_READ));
+	ASSERT_EQ(0, vt_op_start(&second, fd, VIPC_IOC_CALL));
+	ASSERT_EQ(0, vt_op_join(&recv));
+	EXPECT_EQ(-EFAULT, recv.ret);
+	EXPECT_EQ(0, at->reply);
+	ASSERT_EQ(0, vt_recv(fd, &m));
+	EXPECT_TRUE(vt_msg_is(&m, 2));
+	ASSERT_EQ(0, vt_reply(fd, &m));
+	ASSERT_EQ(0, vt_op_join(&second));
+	EXPECT_EQ(0, second.ret);
+	close(fd);
+	munmap(pages, 2 * PAGE);
 }
 
 /* Several receivers fault, one after the other, on one message. */
@@ -292,6 +410,45 @@ TEST(caller_faults)
 		EXPECT_EQ(-EFAULT, call.ret);
 	}
 	close(fd);
+}
+
+/*
+ * The caller's memory ends in the midst of the answer, after the flags: they
+ * tell that somebody had the request.
+ */
+TEST(caller_faults_halfway)
+{
+	const unsigned int split[] = { 24, 32, 40, 56 };
+	int prots[] = { PROT_READ, PROT_NONE };
+	char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = vt_open();
+
+	ASSERT_LE(0, fd);
+	ASSERT_NE(MAP_FAILED, pages);
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(split); i++) {
+		struct vipc_msg *at = (void *)(pages + PAGE - split[i / 2]);
+		struct vipc_msg m = vt_msg(1);
+		struct vt_op call = { .arg = at };
+
+		ASSERT_EQ(0, mprotect(pages, 2 * PAGE, PROT_READ | PROT_WRITE));
+		m.flags = VIPC_UNINTERRUPTIBLE | 0xbeef0000;
+		memcpy(at, &m, sizeof(m));
+		ASSERT_EQ(0, vt_op_start(&call, fd, VIPC_IOC_CALL));
+		memset(&m, 0, sizeof(m));
+		ASSERT_EQ(0, vt_recv(fd, &m));
+		ASSERT_EQ(0, mprotect(pages + PAGE, PAGE, prots[i % 2]));
+		m.flags = 0x12340000;
+		EXPECT_EQ(0, vt_reply(fd, &m));
+		ASSERT_EQ(0, vt_op_join(&call));
+		EXPECT_EQ(-EFAULT, call.ret);
+		EXPECT_EQ(VIPC_UNINTERRUPTIBLE | VIPC_MSG_DELIVERED | 0xbeef0000,
+			  at->flags) {
+			TH_LOG("the page ends after %u bytes", split[i / 2]);
+		}
+	}
+	close(fd);
+	munmap(pages, 2 * PAGE);
 }
 
 /* What nobody has taken when the endpoint dies is counted, and not leaked. */

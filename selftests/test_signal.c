@@ -439,4 +439,135 @@ TEST_F(signals, storm_on_both_restart)
 	run_storm(_metadata, self, SA_RESTART, true);
 }
 
+/* ---- a signal in the moment of delivery ---- */
+
+#define AIM_NS	(4 * VT_NSEC)
+#define AIM_CALLS 5000
+
+struct aim {
+	struct vp_op op;	/* for the signal handler */
+	uint64_t answered, undelivered, broken, odd;
+	unsigned int started, ended;	/* calls */
+	int stop;
+};
+
+/* Waits without sleeping: a sleep may take longer than all the rest. */
+#define aim_wait(cond) ({						\
+	uint64_t limit_ = vt_now_ns() + VT_LIMIT_NS;			\
+	while (!(cond) && vt_now_ns() < limit_)				\
+		sched_yield();						\
+	(cond) ? 0 : -ETIMEDOUT; })
+
+/* The caller that is signalled: one call for each that may start. */
+static void aim_caller(struct aim *a, int fd)
+{
+	vt_pin(0);
+	for (unsigned int i = 1; !aim_wait(vp_get(&a->started) >= i ||
+					   vp_get(&a->stop)); i++) {
+		struct vipc_msg m = vt_msg(1);
+		int ret;
+
+		if (vp_get(&a->stop))
+			return;
+		m.flags = VIPC_UNINTERRUPTIBLE;
+		ret = vt_call(fd, &m);
+		if (!ret)
+			a->answered++;
+		else if (ret == -EINTR && !vp_delivered(&m))
+			a->undelivered++;
+		else if (ret == -EINTR)
+			a->broken++;
+		else
+			a->odd++;
+		vp_set(&a->ended, i);
+	}
+}
+
+/* The other caller, whom the receiver answers before it takes the first. */
+static void aim_other(struct aim *a, int fd)
+{
+	struct vipc_msg m = { 0 };
+
+	vt_pin(1);
+	while (!vt_call(fd, &m))
+		;
+	vp_set(&a->stop, 1);
+}
+
+static pid_t aim_start(struct aim *a, int fd, void (*body)(struct aim *a, int fd))
+{
+	pid_t pid = vt_fork();
+
+	if (pid)
+		return pid;
+	vp_self = &a->op;
+	vp_catch(SIGUSR1, 0);
+	vp_keep_only(fd);
+	body(a, fd);
+	_exit(0);
+}
+
+/*
+ * The caller is woken by a signal while its request is queued, and the request
+ * is taken before it has left the queue: it must then wait for its reply. The
+ * receiver looks for that moment: a little later, if the caller was still
+ * there, and earlier, if it was not. The reply that it has to give first makes
+ * the moment longer, since both happen under one hold of the endpoint's lock.
+ */
+TEST_F(signals, uninterruptible_call_in_the_moment_of_delivery)
+{
+	struct aim *a = vp_shared(sizeof(*a));
+	struct vp_rng rng = vp_rng_init(vp_seed(), 8);
+	uint64_t end = vt_now_ns() + AIM_NS;
+	int delay = 0, step = 512;
+	bool before = true;
+	pid_t caller, other;
+	unsigned int round;
+
+	if (vt_cpus() < 2)
+		SKIP(return, "needs two CPUs");
+	ASSERT_EQ(0, vt_pin(1));
+	other = aim_start(a, self->ep, aim_other);
+	caller = aim_start(a, self->ep, aim_caller);
+	ASSERT_LT(0, other);
+	ASSERT_LT(0, caller);
+	for (round = 1; !a->broken; round++) {
+		bool taken;
+
+		memset(&self->m, 0, sizeof(self->m));
+		ASSERT_EQ(0, vt_recv(self->ep, &self->m));
+		ASSERT_FALSE(vt_msg_is(&self->m, 1));
+		vp_set(&a->started, round);
+		ASSERT_EQ(0, aim_wait(vt_senders(self->ep) == 1));
+		vp_spin(500);	/* until it sleeps */
+		ASSERT_EQ(0, kill(caller, SIGUSR1));
+		vp_spin(delay + vp_random(&rng, step));
+		self->m.flags = VIPC_NONBLOCK;
+		taken = !vt_reply_recv(self->ep, &self->m);
+		ASSERT_TRUE(taken || !self->m.reply);
+		if (taken)
+			vt_reply(self->ep, &self->m);
+		/* far off at first, then closer and closer, and after it */
+		if (taken == before)
+			step = step < 8192 ? step * 2 : step;
+		else
+			step = step > 16 ? step / 2 : step;
+		before = taken;
+		delay += taken ? step : delay > step ? -step : -delay;
+		ASSERT_EQ(0, aim_wait(vp_get(&a->ended) == round));
+		/* not before both sides of the moment have been met */
+		if ((vt_now_ns() > end || round > AIM_CALLS) &&
+		    a->answered && a->undelivered)
+			break;
+	}
+	EXPECT_EQ(0, a->broken);
+	EXPECT_EQ(0, a->odd);
+	TH_LOG("%u calls: %ju answered, %ju not delivered, delay %d", round,
+	       (uintmax_t)a->answered, (uintmax_t)a->undelivered, delay);
+	vp_set(&a->stop, 1);
+	ASSERT_EQ(0, vt_shutdown(self->ep));
+	EXPECT_EQ(0, vt_reap(caller));
+	EXPECT_EQ(0, vt_reap(other));
+}
+
 TEST_HARNESS_MAIN

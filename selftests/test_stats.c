@@ -393,7 +393,7 @@ TEST_F(stats, latency_histogram)
 }
 
 struct endpoint_line {
-	char state[16];
+	char comm[64], state[16];
 	unsigned int capabilities, receivers, senders, in_service;
 	unsigned long long sent, called, received, replied;
 	int lines;		/* in the file, without the header */
@@ -419,11 +419,11 @@ static int read_endpoints(uint64_t id, struct endpoint_line *e)
 		if (*end != ' ')
 			ret = -EBADMSG;
 		else if (number == id)
-			ret = sscanf(line, "%*u %*d %*s %15s %u %u %u %u %llu %llu %llu %llu",
-				     e->state, &e->capabilities, &e->receivers,
-				     &e->senders, &e->in_service, &e->sent,
-				     &e->called, &e->received,
-				     &e->replied) == 9 ? 0 : -EBADMSG;
+			ret = sscanf(line, "%*u %*d %63s %15s %u %u %u %u %llu %llu %llu %llu",
+				     e->comm, e->state, &e->capabilities,
+				     &e->receivers, &e->senders,
+				     &e->in_service, &e->sent, &e->called,
+				     &e->received, &e->replied) == 10 ? 0 : -EBADMSG;
 	}
 	fclose(f);
 	return ret;
@@ -463,6 +463,36 @@ TEST_F(stats, endpoints_file)
 	EXPECT_EQ(-ENOENT, read_endpoints(info.endpoint, &e));
 	EXPECT_EQ(e.lines, vt_stat_value("endpoints"));
 	EXPECT_EQ(VP_KILLED, vp_kill(self->op[1].pid));
+}
+
+/* Whatever a process is called, its line has as many columns as the others. */
+TEST_F(stats, endpoints_file_of_odd_names)
+{
+	static const char *const names[][2] = {
+		{ "", "-" },
+		{ "plain", "plain" },
+		{ "two words", "two\\040words" },
+		{ " ", "\\040" },
+		{ "tab\tnl\nback\\", "tab\\011nl\\012back\\134" },
+	};
+	char was[16];
+
+	ASSERT_EQ(0, prctl(PR_GET_NAME, was));
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct endpoint_line e;
+		struct vipc_info info;
+		int fd;
+
+		ASSERT_EQ(0, prctl(PR_SET_NAME, names[i][0]));
+		fd = vt_open();
+		prctl(PR_SET_NAME, was);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, vt_info(fd, &info));
+		EXPECT_EQ(0, read_endpoints(info.endpoint, &e));
+		EXPECT_STREQ(names[i][1], e.comm);
+		EXPECT_STREQ("live", e.state);
+		close(fd);
+	}
 }
 
 /* Is @line a whole line of the fdinfo of @fd? */

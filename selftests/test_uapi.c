@@ -300,6 +300,35 @@ TEST_F(busy, read_only_structure)
 	}
 }
 
+/* Nothing else is looked at before that. */
+TEST(info_read_only_comes_first)
+{
+	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct vipc_info *info = (void *)page, ok = { 0 };
+	int fd = vt_open(), revoked;
+
+	ASSERT_LE(0, fd);
+	ASSERT_NE(MAP_FAILED, page);
+	revoked = vt_derive(fd, VIPC_RIGHTS_ALL, 1);
+	ASSERT_LE(0, revoked);
+	ASSERT_EQ(0, vt_revoke(fd));
+	for (int bad = 0; bad < 3; bad++) {
+		ASSERT_EQ(0, mprotect(page, PAGE, PROT_READ | PROT_WRITE));
+		info->reserved32 = bad == 1;
+		info->reserved[3] = bad == 2;
+		EXPECT_EQ(bad ? -EINVAL : -EKEYREVOKED,
+			  vt_ioctl(revoked, VIPC_IOC_INFO, info));
+		ASSERT_EQ(0, mprotect(page, PAGE, PROT_READ));
+		EXPECT_EQ(-EFAULT, vt_ioctl(fd, VIPC_IOC_INFO, info));
+		EXPECT_EQ(-EFAULT, vt_ioctl(revoked, VIPC_IOC_INFO, info));
+	}
+	EXPECT_EQ(-EKEYREVOKED, vt_ioctl(revoked, VIPC_IOC_INFO, &ok));
+	close(revoked);
+	close(fd);
+	munmap(page, PAGE);
+}
+
 /* The token is in a page that cannot be written: nothing may go out. */
 TEST_F(busy, read_only_reply_recv)
 {
@@ -426,10 +455,21 @@ TEST(other_descriptors)
 /* What other files can do, and ours cannot. */
 TEST(other_system_calls)
 {
-	int fd = vt_open(), n;
+	int fd = vt_open(), derived, n;
 	char byte = 0;
 
 	ASSERT_LE(0, fd);
+	derived = vt_derive(fd, VIPC_RIGHTS_ALL, 0);
+	ASSERT_LE(0, derived);
+	for (int whence = SEEK_SET; whence <= SEEK_HOLE; whence++) {
+		errno = 0;
+		EXPECT_EQ(-1, lseek(fd, 0, whence));
+		EXPECT_EQ(ESPIPE, errno);
+		errno = 0;
+		EXPECT_EQ(-1, lseek(derived, 0, whence));
+		EXPECT_EQ(ESPIPE, errno);
+	}
+	close(derived);
 	EXPECT_EQ(-ENOTTY, vt_ioctl(fd, FIONREAD, &n));
 	EXPECT_EQ(-1, read(fd, &byte, 1));
 	EXPECT_EQ(-1, write(fd, &byte, 1));
