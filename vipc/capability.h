@@ -11,9 +11,10 @@
  * REVOKE walks downwards. Closing one hands its children to its parent. That
  * must not take time in proportion to their number, so a closed capability
  * with several children stays behind as a node without a file, and disappears
- * when it has at most one left. Hence every such node has two children or
- * more (but for one that a revocation is emptying), and there are always fewer of them than open capabilities: nobody can
- * make the kernel hold more memory than their descriptors account for.
+ * when it has at most one left. Hence every such node has two children or more
+ * (but for one that a revocation is emptying), and there are always fewer of
+ * them than open capabilities: nobody can make the kernel hold more memory than
+ * their descriptors account for.
  *
  * A revoked capability leaves the tree: it can derive nothing any more.
  *
