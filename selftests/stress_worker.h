@@ -483,7 +483,7 @@ static void do_anything(struct worker *w)
 	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
 		total += operations[i].weight;
 	/* far rarer than any weight could say */
-	if (!dice(w, 20000))
+	if (!board->gentle && !dice(w, 20000))
 		do_die(w);
 	tidy_up(w);
 	n = dice(w, total);

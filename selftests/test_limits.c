@@ -508,7 +508,8 @@ TEST_F(limits, program_of_32_bits)
 	pid = vt_fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		char *argv[] = { "compat32", NULL }, *env[] = { NULL };
+		char name[] = "compat32", *argv[] = { name, NULL };
+		char *const env[] = { NULL };
 
 		if (file == 3)
 			file = fcntl(file, F_DUPFD_CLOEXEC, 10);
