@@ -17,7 +17,7 @@ variant := $(FASTPATH:%=-%)
 demo_kernel := $(if $(filter host,$(KERNEL)),6.1,$(KERNEL))
 
 .DEFAULT_GOAL := default
-.PHONY: default help module lib examples demo check check-all lint install uninstall clean
+.PHONY: default help module lib examples demo check fuzz trinity check-all coverage model lint install uninstall clean
 
 ifneq ($(host_headers),)
 default: module lib
@@ -39,6 +39,10 @@ help:
 	@echo 'make check                all tests, in virtual machines'
 	@echo 'make check-all            the same and the long ones, also on a real-time kernel and on'
 	@echo '                          kernels that find races, leaks and deadlocks, built first'
+	@echo 'make fuzz SECONDS=600     fuzz it with coverage as the guide, on an instrumented kernel'
+	@echo 'make trinity SECONDS=300  let trinity loose on it'
+	@echo 'make coverage             how much of the module the tests run: build/coverage/html'
+	@echo 'make model                prove the protocol with spin, and that it finds mistakes'
 	@echo 'make lint                 style, sparse, shellcheck, and no warning from any kernel'
 	@echo 'make install, uninstall   module, library and manual pages; DESTDIR, PREFIX (/usr/local)'
 	@echo 'make clean                remove build/'
@@ -70,6 +74,19 @@ check:
 check-all:
 	@vm/setup check kernel
 	@vm/check-all
+
+# SECONDS is bash's own, so it is not taken from the environment.
+fuzz:
+	@KERNEL=$(if $(filter file,$(origin KERNEL)),debug,$(KERNEL)) selftests/fuzz/run $(if $(filter command line,$(origin SECONDS)),$(SECONDS),600)
+
+trinity:
+	@selftests/fuzz/trinity $(if $(filter command line,$(origin SECONDS)),$(SECONDS),300)
+
+coverage:
+	@vm/coverage
+
+model:
+	@models/check
 
 lint:
 	@vm/lint
