@@ -332,7 +332,8 @@ static void vipc_match(struct vipc_endpoint *ep)
 {
 	struct vipc_op *sender, *receiver;
 
-	while ((sender = vipc_first_sender(ep))) {
+	/* Who ends the endpoint meanwhile ends those who wait, too. */
+	while (!ep->dead && (sender = vipc_first_sender(ep))) {
 		receiver = vipc_first_receiver(ep);
 		if (receiver) {
 			if (vipc_evict(ep, receiver) || vipc_evict(ep, sender))
