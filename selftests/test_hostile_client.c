@@ -347,7 +347,13 @@ static void send_into_nowhere(int cap, struct shared *sh VP_UNUSED,
 
 TEST_F(hostile, sends_its_capability_into_nowhere)
 {
+	int other[2];
+
 	attack(_metadata, self, send_into_nowhere);
+	/* The kernel looks for sockets that nobody holds when one is closed. */
+	EXPECT_EQ(0, vt_wait_until(!socketpair(AF_UNIX, SOCK_STREAM, 0, other) &&
+				   !close(other[0]) && !close(other[1]) &&
+				   vt_capabilities(self->fd) == 3));
 }
 
 /* ---- its messages ---- */
