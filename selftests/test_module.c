@@ -230,6 +230,7 @@ TEST_F(module, race_open_with_unload)
 {
 	int *stop = vp_shared(sizeof(*stop)), *bad = vp_shared(sizeof(*bad));
 	int *opened = vp_shared(sizeof(*opened));
+	const uint64_t limit = vt_now_ns() + 60 * VT_NSEC;
 	int gone = 0, busy = 0;
 	pid_t pid;
 
@@ -255,11 +256,16 @@ TEST_F(module, race_open_with_unload)
 			close(ep);
 			close(snd);
 			vp_add(opened, 1);
+			/* now the other one may win */
+			vp_spin(1000);
 		}
 		_exit(0);
 	}
-	/* both outcomes must have been met, or it was no race */
-	for (int i = 0; gone < 40 && i < 2000 && (gone < 10 || busy < 10); i++) {
+	/*
+	 * Both outcomes must have been met, or it was no race: however often
+	 * the other one is stopped while it has the device open.
+	 */
+	while ((gone < 10 || busy < 10) && vt_now_ns() < limit) {
 		int ret = unload();
 
 		if (ret == -EWOULDBLOCK) {
