@@ -79,20 +79,15 @@ int vipc_endpoint_may_send(struct vipc_cap *cap)
 	return err;
 }
 
-/**
- * vipc_evict() - end an operation whose capability was revoked
- * @ep: the endpoint
- * @op: an operation that waits for its peer
+/*
+ * Ends an operation that waits for its peer, if its capability was revoked: then
+ * the lock was let go of, and everything has to be looked at again.
  *
  * A revocation sets the state first and then ends what is queued, a batch at a
  * time. Who meets such an operation in between must not deal with it, and ends
  * it in the revocation's place.
- *
- * Context: the endpoint's lock is held, and let go of in between if @op was
- * revoked.
- * Return: was it? Then everything has to be looked at again.
  */
-bool vipc_evict(struct vipc_endpoint *ep, struct vipc_op *op)
+static bool vipc_evict(struct vipc_endpoint *ep, struct vipc_op *op)
 {
 	if (likely(!vipc_op_revoked(op)))
 		return false;

@@ -40,7 +40,6 @@ static inline struct vipc_op *vipc_first_sender(struct vipc_endpoint *ep)
 }
 
 void vipc_finish_queued(struct vipc_op *op, int outcome);
-bool vipc_evict(struct vipc_endpoint *ep, struct vipc_op *op);
 
 /* A revocation may need some time to reach what is queued: is it to come? */
 static inline bool vipc_op_revoked(const struct vipc_op *op)
