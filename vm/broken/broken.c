@@ -164,12 +164,14 @@ static void soft_lockup(void)
 	preempt_enable();
 }
 
-static int shared;
+/* barrier(): the compiler must not keep it in a register through a loop. */
+static u32 shared;
 
 static int race_along(void *unused)
 {
 	while (!kthread_should_stop()) {
 		shared++;
+		barrier();
 		cond_resched();
 	}
 	return 0;
@@ -184,9 +186,22 @@ static void racing_increments(void)
 		return;
 	while (time_before(jiffies, end)) {
 		shared++;
+		barrier();
 		cond_resched();
 	}
 	kthread_stop(other);
+}
+
+/* Races with whoever reads broken/shared: that side is all the kernel's own code. */
+static void racing_with_kernel(void)
+{
+	unsigned long end = jiffies + 10 * HZ;
+
+	while (time_before(jiffies, end)) {
+		shared++;
+		barrier();
+		cond_resched();
+	}
 }
 
 #define FAULT(name)	{ #name, name }
@@ -213,6 +228,7 @@ static const struct fault {
 	FAULT(hung_task),
 	FAULT(soft_lockup),
 	FAULT(racing_increments),
+	FAULT(racing_with_kernel),
 };
 
 static ssize_t commit_write(struct file *file, const char __user *buf, size_t len, loff_t *pos)
@@ -239,6 +255,7 @@ static int __init broken_init(void)
 	dir = debugfs_create_dir("broken", NULL);
 	for (i = 0; i < ARRAY_SIZE(faults); i++)
 		debugfs_create_file(faults[i].name, 0200, dir, (void *)&faults[i], &commit_fops);
+	debugfs_create_u32("shared", 0600, dir, &shared);
 	return 0;
 }
 module_init(broken_init);
