@@ -11,6 +11,32 @@
 #include "vipc/queue.h"
 #include "vipc/stats.h"
 
+/* How many receivers are looked at to find one that is awake. */
+#define VIPC_LOOK_AT	8
+
+/**
+ * vipc_awake_receiver() - find a receiver to which a message costs no wake-up
+ * @asleep: the first one, which sleeps
+ *
+ * Context: the endpoint's lock is held.
+ * Return: one that is awake, if there is one among the next few, or @asleep.
+ */
+struct vipc_op *vipc_awake_receiver(struct vipc_op *asleep)
+{
+	struct vipc_op *op = asleep;
+	int i;
+
+	lockdep_assert_held(&asleep->cap->endpoint->lock);
+	for (i = 1; i < VIPC_LOOK_AT; i++) {
+		op = hlist_entry_safe(op->stack.next, struct vipc_op, stack);
+		if (!op)
+			break;
+		if (!vipc_asleep(op->task))
+			return op;
+	}
+	return asleep;
+}
+
 /**
  * vipc_search_caller() - find a caller in service that is not the latest
  * @server: the capability that took the call
@@ -79,6 +105,14 @@ int vipc_endpoint_may_send(struct vipc_cap *cap)
 	return err;
 }
 
+static noinline void vipc_end_revoked(struct vipc_endpoint *ep,
+				      struct vipc_op *op)
+{
+	vipc_unqueue(ep, op);
+	vipc_op_finish(op, -EKEYREVOKED);
+	vipc_breathe(ep);
+}
+
 /*
  * Ends an operation that waits for its peer, if its capability was revoked: then
  * the lock was let go of, and everything has to be looked at again.
@@ -87,13 +121,12 @@ int vipc_endpoint_may_send(struct vipc_cap *cap)
  * time. Who meets such an operation in between must not deal with it, and ends
  * it in the revocation's place.
  */
-static bool vipc_evict(struct vipc_endpoint *ep, struct vipc_op *op)
+static __always_inline bool vipc_evict(struct vipc_endpoint *ep,
+				       struct vipc_op *op)
 {
 	if (likely(!vipc_op_revoked(op)))
 		return false;
-	vipc_unqueue(ep, op);
-	vipc_op_finish(op, -EKEYREVOKED);
-	vipc_breathe(ep);
+	vipc_end_revoked(ep, op);
 	return true;
 }
 
@@ -119,7 +152,7 @@ int vipc_endpoint_send(struct vipc_op *op, bool nonblock)
 		err = vipc_may_send(op->cap);
 		if (unlikely(err))
 			goto out;
-		receiver = vipc_first_receiver(ep);
+		receiver = vipc_warmest_receiver(ep);
 	} while (receiver && unlikely(vipc_evict(ep, receiver)));
 	if (unlikely(!receiver)) {
 		err = -EAGAIN;
@@ -133,6 +166,8 @@ int vipc_endpoint_send(struct vipc_op *op, bool nonblock)
 	/* Point of no return: from here on nothing can fail. */
 	vipc_pop_receiver(ep, receiver);
 	vipc_hand_over(ep, op, receiver);
+	if (op->role == VIPC_CALLER)
+		vipc_op_expect(op, receiver->task, &ep->for_reply);
 	vipc_op_finish(receiver, 0);
 	op->fast = true;
 out:
@@ -151,13 +186,16 @@ static void vipc_deliver(struct vipc_endpoint *ep, struct vipc_op *sender,
 		receiver->orphan = sender;
 }
 
-/* Gives @op the first request, or lets it wait for one. */
+/*
+ * Gives @op the first request, or lets it wait for one, most likely from
+ * @client, which may be NULL.
+ */
 static int vipc_accept(struct vipc_endpoint *ep, struct vipc_op *op,
-		       bool nonblock)
+		       bool nonblock, struct task_struct *client)
 {
 	struct vipc_op *sender;
 
-	do {
+	for (;;) {
 		int err = vipc_cap_check(op->cap, VIPC_RIGHT_RECV);
 
 		if (unlikely(err))
@@ -165,11 +203,17 @@ static int vipc_accept(struct vipc_endpoint *ep, struct vipc_op *op,
 		if (unlikely(ep->dead))
 			return -EPIPE;
 		sender = vipc_first_sender(ep);
-	} while (sender && unlikely(vipc_evict(ep, sender)));
+		if (!sender || likely(!vipc_evict(ep, sender)))
+			break;
+		/* The lock was let go of: who was answered may have ended. */
+		client = NULL;
+	}
 	if (!sender) {
 		if (nonblock)
 			return -EAGAIN;
 		vipc_push_receiver(ep, op);
+		if (client)
+			vipc_op_expect(op, client, &ep->for_request);
 		return -EINPROGRESS;
 	}
 
@@ -178,14 +222,20 @@ static int vipc_accept(struct vipc_endpoint *ep, struct vipc_op *op,
 	return 0;
 }
 
-/* Answers the call that @reply->reply names, if @server has taken it. */
-static int vipc_answer(struct vipc_endpoint *ep, struct vipc_cap *server,
-		       const struct vipc_msg *reply)
+/*
+ * Answers the call that @reply->reply names, if @server has taken it, and tells
+ * whose it was: a thread that is there until the lock is let go of.
+ */
+static __always_inline int vipc_answer(struct vipc_endpoint *ep,
+				       struct vipc_cap *server,
+				       const struct vipc_msg *reply,
+				       struct task_struct **client)
 {
 	struct vipc_op *caller = vipc_find_caller(server, reply->reply);
 
 	if (unlikely(!caller))
 		return -ESRCH;
+	*client = caller->task;
 	vipc_transfer(&caller->msg, reply, 0, 0);
 	vipc_end_service(ep, caller, 0);
 	ep->replied++;
@@ -204,12 +254,13 @@ static int vipc_answer(struct vipc_endpoint *ep, struct vipc_cap *server,
 int vipc_endpoint_reply(struct vipc_cap *server, const struct vipc_msg *reply)
 {
 	struct vipc_endpoint *ep = server->endpoint;
+	struct task_struct *client;
 	int err;
 
 	spin_lock(&ep->lock);
 	err = vipc_cap_check(server, VIPC_RIGHT_RECV);
 	if (likely(!err))
-		err = vipc_answer(ep, server, reply);
+		err = vipc_answer(ep, server, reply, &client);
 	spin_unlock(&ep->lock);
 	return err;
 }
@@ -231,17 +282,18 @@ int vipc_endpoint_reply(struct vipc_cap *server, const struct vipc_msg *reply)
 int vipc_endpoint_receive(struct vipc_op *op, bool nonblock, bool *replied)
 {
 	struct vipc_endpoint *ep = op->cap->endpoint;
+	struct task_struct *client = NULL;
 	int err = 0;
 
 	spin_lock(&ep->lock);
 	if (replied) {
 		err = vipc_cap_check(op->cap, VIPC_RIGHT_RECV);
 		if (likely(!err))
-			err = vipc_answer(ep, op->cap, &op->msg);
+			err = vipc_answer(ep, op->cap, &op->msg, &client);
 		*replied = !err;
 	}
 	if (likely(!err))
-		err = vipc_accept(ep, op, nonblock);
+		err = vipc_accept(ep, op, nonblock, client);
 	spin_unlock(&ep->lock);
 	return err;
 }

@@ -58,6 +58,8 @@ struct vipc_cap;
  * @receiver_caps: the capabilities with RIGHT_RECV; when it runs empty, the
  *	endpoint is dead
  * @revocations: REVOKEs under way
+ * @for_reply: how callers wait; no lock, see &struct vipc_patience
+ * @for_request: how receivers wait; likewise
  * @id: constant
  * @owner: thread group that opened it, in the initial pid namespace; constant
  * @comm: and its name; constant
@@ -77,6 +79,8 @@ struct vipc_endpoint {
 	u64 called;
 	u64 received;
 	u64 replied;
+	struct vipc_patience for_reply;
+	struct vipc_patience for_request;
 	struct list_head receiver_caps;
 	struct list_head revocations;
 	u64 id;

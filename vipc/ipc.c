@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 
 #include "vipc/capability.h"
+#include "vipc/compat.h"
 #include "vipc/endpoint.h"
 #include "vipc/fastpath.h"
 #include "vipc/ipc.h"

@@ -34,6 +34,18 @@ static inline struct vipc_op *vipc_first_receiver(struct vipc_endpoint *ep)
 	return hlist_entry_safe(ep->receivers.first, struct vipc_op, stack);
 }
 
+struct vipc_op *vipc_awake_receiver(struct vipc_op *asleep);
+
+/* One that is awake, if there is one near the top of the stack. */
+static inline struct vipc_op *vipc_warmest_receiver(struct vipc_endpoint *ep)
+{
+	struct vipc_op *first = vipc_first_receiver(ep);
+
+	if (first && first->stack.next && vipc_asleep(first->task))
+		return vipc_awake_receiver(first);
+	return first;
+}
+
 static inline struct vipc_op *vipc_first_sender(struct vipc_endpoint *ep)
 {
 	return list_first_entry_or_null(&ep->senders, struct vipc_op, queue);

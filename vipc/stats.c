@@ -141,6 +141,10 @@ static int stats_show(struct seq_file *m, void *unused)
 	SHOW("p999_latency_cycles", vipc_percentile(sum, all, 999));
 	SHOW("spin_hits", sum->count[VIPC_SPIN_HITS]);
 	SHOW("spin_misses", sum->count[VIPC_SPIN_MISSES]);
+	SHOW("spin_time_ns", sum->count[VIPC_SPIN_TIME]);
+	SHOW("yield_hits", sum->count[VIPC_YIELD_HITS]);
+	SHOW("yield_misses", sum->count[VIPC_YIELD_MISSES]);
+	SHOW("sleeps", sum->count[VIPC_SLEEPS]);
 	SHOW("bytes_copied", sum->count[VIPC_BYTES_COPIED]);
 	SHOW("fds_passed", sum->count[VIPC_FDS_PASSED]);
 	SHOW("timeouts", sum->count[VIPC_TIMEOUTS]);

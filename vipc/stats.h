@@ -31,6 +31,10 @@ enum vipc_counter {
 	VIPC_NOTIFIES,
 	VIPC_SPIN_HITS,
 	VIPC_SPIN_MISSES,
+	VIPC_SPIN_TIME,
+	VIPC_YIELD_HITS,
+	VIPC_YIELD_MISSES,
+	VIPC_SLEEPS,
 	VIPC_BYTES_COPIED,
 	VIPC_FDS_PASSED,
 	VIPC_TIMEOUTS,
@@ -92,6 +96,16 @@ extern atomic_long_t vipc_gauges[VIPC_NR_GAUGES];
 static inline void vipc_count(enum vipc_counter counter)
 {
 	this_cpu_inc(vipc_stats->count[counter]);
+}
+
+/**
+ * vipc_count_by() - add to a counter
+ * @counter: which
+ * @n: how much
+ */
+static inline void vipc_count_by(enum vipc_counter counter, u64 n)
+{
+	this_cpu_add(vipc_stats->count[counter], n);
 }
 
 /**

@@ -14,6 +14,21 @@
  * itself meanwhile may get a wake-up that it does not expect, which every
  * sleep in the kernel has to bear.
  *
+ * To put a thread to sleep and to wake it costs more than all the rest of a
+ * call. So a thread that knows its peer stays runnable for a while, see wait.c,
+ * and who finishes an operation calls the scheduler only for a thread that does
+ * not. That nobody is forgotten between the two rests on one pair of barriers:
+ *
+ *   the thread that waits              who finishes the operation
+ *     set the state to asleep            publish the outcome
+ *     full barrier (A)                   full barrier (B)
+ *     read the outcome:                  read the state:
+ *     finished? do not sleep             asleep? wake it
+ *
+ * One of the two reads sees what the other side has written. No lock of
+ * PREEMPT_RT, which would change the state for a while, is taken between (A)
+ * and the sleep.
+ *
  * A thread that gives up (signal, deadline) must take the endpoint's lock
  * before it leaves, and leaves only if no outcome was published until then.
  */
@@ -23,13 +38,40 @@
 #include <linux/list.h>
 #include <linux/rbtree.h>
 #include <linux/sched.h>
+#include <linux/sched/task.h>
 #include <linux/types.h>
-#include <linux/wait.h>
 
 #include "uapi/vipc.h"
-#include "vipc/compat.h"
 
 struct vipc_cap;
+
+/**
+ * struct vipc_rest - a way of waiting that is to be done without for some time
+ * @until: in jiffies; 0: it may be used
+ * @misses: how many of them outweigh the hits since
+ */
+struct vipc_rest {
+	unsigned long until;
+	u32 misses;
+};
+
+/**
+ * struct vipc_patience - how threads of one role wait at an endpoint
+ * @spin: when it did not pay lately
+ * @spin_budget_ns: how long to spin; 0: not known
+ * @yield_misses: in a row, but for the hits since
+ * @yield_skip: so many waits are to do without it
+ *
+ * All this is a guess, read and written without a lock by any thread that waits
+ * at the endpoint: if one value gets lost, or does not fit the next, somebody
+ * waits in the wrong way, whose length is bounded all the same.
+ */
+struct vipc_patience {
+	struct vipc_rest spin;
+	u32 spin_budget_ns;
+	u16 yield_misses;
+	u16 yield_skip;
+};
 
 enum vipc_role {
 	VIPC_RECEIVER,
@@ -63,6 +105,10 @@ enum {
  * @server: of a caller in service: the capability that took the call;
  *	endpoint's lock. It stays valid: closing it ends the service first
  * @orphan: of a receiver: the orphan that it was given, now its own
+ * @peer: whose work ends the wait, as far as known: a reference, or NULL; its
+ *	own thread's
+ * @patience: what to expect of waiting for @peer, if there is one; its own
+ *	thread's
  * @queue: sender, caller, orphan while VIPC_QUEUED: in endpoint.senders;
  *	endpoint's lock
  * @stack: receiver while VIPC_QUEUED: in endpoint.receivers; endpoint's lock
@@ -82,6 +128,8 @@ struct vipc_op {
 	struct vipc_cap *cap;
 	struct vipc_cap *server;
 	struct vipc_op *orphan;
+	struct task_struct *peer;
+	struct vipc_patience *patience;
 	union {
 		struct list_head queue;
 		struct hlist_node stack;
@@ -110,15 +158,36 @@ static inline void vipc_op_init(struct vipc_op *op, struct vipc_cap *cap,
 	op->task = current;
 	op->cap = cap;
 	op->orphan = NULL;
+	op->peer = NULL;
 }
 
-/* Wakes @task; see above for why it still exists. */
-static inline void vipc_wake(struct task_struct *task)
+extern unsigned int vipc_spin_ns;
+
+/**
+ * vipc_op_expect() - tell an operation whom it waits for
+ * @op: an operation of the current thread that is about to be parked
+ * @peer: the thread that took the call, or that has the reply
+ * @patience: of the endpoint, for operations of this role
+ *
+ * Context: the endpoint's lock has been held since an operation of @peer's was
+ * queued or in service: hence @peer still exists.
+ */
+static inline void vipc_op_expect(struct vipc_op *op, struct task_struct *peer,
+				  struct vipc_patience *patience)
 {
-	struct wait_queue_entry entry = { .private = task };
-
-	default_wake_function(&entry, TASK_NORMAL, VIPC_WAKE_SYNC, NULL);
+	if (unlikely(!READ_ONCE(vipc_spin_ns)))
+		return;
+	op->peer = get_task_struct(peer);
+	op->patience = patience;
 }
+
+/* Would it need the scheduler to go on? See above for why it still exists. */
+static inline bool vipc_asleep(struct task_struct *task)
+{
+	return !task_is_running(task);
+}
+
+void vipc_wake(struct task_struct *task);
 
 /**
  * vipc_op_finish() - publish the outcome of an operation and wake its thread
@@ -131,11 +200,31 @@ static inline void vipc_op_finish(struct vipc_op *op, int outcome)
 {
 	struct task_struct *task = op->task;
 
-	/* Pairs with the acquire in vipc_op_park(): the message comes first. */
+	/* Pairs with the acquire in vipc_op_finished(): the message comes first. */
 	smp_store_release(&op->outcome, outcome);
-	vipc_wake(task);
+	smp_mb();	/* (B), see above; (A) is in vipc_op_sleep() */
+	if (vipc_asleep(task))
+		vipc_wake(task);
 }
 
-int vipc_op_park(struct vipc_op *op);
+bool vipc_wait_awake(struct vipc_op *op);
+int vipc_op_sleep(struct vipc_op *op);
+
+/**
+ * vipc_op_park() - wait until an operation of the current thread has finished
+ * @op: the operation, queued or in service
+ *
+ * Context: may sleep, in a state that the freezer and a fatal signal can end.
+ * Return:
+ * * 0		- @op->outcome was published, and @op is the thread's own again
+ * * -EINTR	- a signal is pending; @op may finish at any moment
+ * * -ETIMEDOUT	- the deadline has passed; @op may finish at any moment
+ */
+static inline int vipc_op_park(struct vipc_op *op)
+{
+	if (op->peer && likely(vipc_wait_awake(op)))
+		return 0;
+	return vipc_op_sleep(op);
+}
 
 #endif /* VIPC_WAIT_H */
