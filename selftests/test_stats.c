@@ -12,8 +12,9 @@ struct stats {
 		  fast_path_percentage, avg_latency_cycles,
 		  min_latency_cycles, max_latency_cycles, p50_latency_cycles,
 		  p99_latency_cycles, p999_latency_cycles, spin_hits,
-		  spin_misses, bytes_copied, fds_passed, timeouts, interrupts,
-		  revoked, dropped, endpoints, capabilities;
+		  spin_misses, spin_time_ns, yield_hits, yield_misses, sleeps,
+		  bytes_copied, fds_passed, timeouts, interrupts, revoked,
+		  dropped, endpoints, capabilities;
 };
 
 static const char *const stat_names[] = {
@@ -21,9 +22,10 @@ static const char *const stat_names[] = {
 	"notify_count", "fast_path_count", "slow_path_count",
 	"fast_path_percentage", "avg_latency_cycles", "min_latency_cycles",
 	"max_latency_cycles", "p50_latency_cycles", "p99_latency_cycles",
-	"p999_latency_cycles", "spin_hits", "spin_misses", "bytes_copied",
-	"fds_passed", "timeouts", "interrupts", "revoked", "dropped",
-	"endpoints", "capabilities",
+	"p999_latency_cycles", "spin_hits", "spin_misses", "spin_time_ns",
+	"yield_hits", "yield_misses", "sleeps", "bytes_copied", "fds_passed",
+	"timeouts", "interrupts", "revoked", "dropped", "endpoints",
+	"capabilities",
 };
 
 #define NR_STATS (sizeof(stat_names) / sizeof(stat_names[0]))
