@@ -7,13 +7,16 @@
 /* SEND, CALL: vipc_request() */
 proctype client(byte me)
 {
-	byte n, m, o, r, sig, wk = NONE;
+	byte n, m, o, r, sig, looks, wk = NONE;
 #ifdef MUT_wake_first
 	byte later;
 #endif
 
 	do
-	:: n == OPS || sig == FATAL -> break
+	:: atomic { n == OPS || sig == FATAL ->
+		do_exit();
+		break
+	   }
 	:: n < OPS && sig != FATAL ->
 #ifdef MUT_check_before_lock
 		atomic { !held ->
@@ -54,7 +57,8 @@ send_on:		if
 		atomic {
 			wake_unlock();
 			if
-			:: r == OK && is_call(m) -> goto park
+			:: r == OK && is_call(m) && has_peer(me) -> goto awake
+			:: r == OK && is_call(m) && !has_peer(me) -> goto park
 			:: r == OK && !is_call(m) -> goto awaited
 			:: r == AGAIN
 			fi
@@ -64,10 +68,12 @@ send_on:		if
 			goto send_on
 		}
 #endif
+awake:		vipc_wait_awake();
 park:		vipc_endpoint_await(is_unint(m));
 
 		atomic { skip;	/* a label behind it is inside */
-awaited:		assert(r != OK || !is_call(m) || msg[me] == REPLY_TO + m);
+awaited:		assert(finished(r));
+			assert(r != OK || !is_call(m) || msg[me] == REPLY_TO + m);
 			assert(r != OK || !is_call(m) || (kept & bit(m)));
 			assert(!(is_unint(m) && r == EINTR && is(delivered, me) && sig != FATAL));
 			assert(r != ECONNRESET || is(delivered, me));
@@ -123,11 +129,11 @@ inline keep()
 /*
  * RECV, REPLY, REPLY_RECV: vipc_receive(), vipc_reply(). It owes replies to at
  * most two calls, with the tokens a and b, and their requests were am and bm.
- * It has answered one with the token old.
+ * It has answered one with the token old, and the caller whom just now.
  */
 proctype server(byte me)
 {
-	byte a, am, b, bm, old, oldm, o, r, sig, wk = NONE, wk2 = NONE;
+	byte a, am, b, bm, old, oldm, o, r, sig, looks, whom = NONE, wk = NONE, wk2 = NONE;
 #ifdef MUT_wake_first
 	byte later;
 #endif
@@ -137,7 +143,7 @@ again:	if
 		begun = begun | bit(me);
 		d_step {
 			vipc_op_init();
-			vipc_accept()
+			vipc_accept(NONE)
 		}
 		goto taken
 	   }
@@ -171,6 +177,9 @@ again:	if
 				vipc_answer(a, am);
 				reply_failed(am)
 			fi;
+#if AWAKE
+			whom = wk;
+#endif
 			a = 0; am = 0
 		}
 		if
@@ -234,7 +243,12 @@ answered: atomic {			/* the second half of REPLY_RECV */
 			vipc_wake(wk);
 #endif
 			wk = NONE;
-			vipc_accept()
+			vipc_accept(whom);
+#ifdef MUT_accept_keeps_client
+			whom = (r == AGAIN -> whom : NONE)
+#else
+			whom = NONE	/* answered, and perhaps gone when the lock is */
+#endif
 		}
 		if
 		:: wk == NONE -> unlocked()
@@ -244,7 +258,8 @@ answered: atomic {			/* the second half of REPLY_RECV */
 
 	atomic { skip;
 taken:	if
-		:: wk == NONE && r == QUEUED -> goto park
+		:: wk == NONE && r == QUEUED && has_peer(me) -> goto awake
+		:: wk == NONE && r == QUEUED && !has_peer(me) -> goto park
 		:: wk == NONE && r != QUEUED -> goto awaited
 		:: wk != NONE
 		fi
@@ -257,14 +272,16 @@ taken:	if
 		fi
 	}
 	atomic { !held ->
-		d_step { vipc_accept() }
+		d_step { vipc_accept(whom); whom = (r == AGAIN -> whom : NONE) }
 		goto taken
 	}
 
+awake:	vipc_wait_awake();
 park:	vipc_endpoint_await(0);
 
 	atomic { skip;
-awaited:	if
+awaited:	assert(finished(r));
+		if
 		:: r != OK ->
 			assert(orphan[me] == NONE);
 			op_ends();
@@ -335,7 +352,7 @@ matching: atomic {
 		fi;
 		vipc_wake(wk);
 		wk = NONE;
-		held = false
+		spin_unlock()
 	}
 	atomic { !held -> held = true; goto matching }
 
@@ -370,7 +387,7 @@ closing: atomic { !held ->
 		fi
 	}
 	atomic { wake_unlock(); goto closing }
-gone:	r = 0
+gone:	atomic { r = 0; do_exit() }
 }
 
 /* REVOKE, SHUTDOWN, and the end of the first capability. */
@@ -456,7 +473,8 @@ end_judge: atomic { timeout ->
 			assert(!is(alive, c) || outcome[c] != IN_SERVICE ||
 			       (!is(revoked, server_of[c]) && !is(closed, server_of[c]) && (owed & bit(msg[c]))));
 			/* A signal can end the wait of whoever is queued. */
-			assert(!is(alive, c) || outcome[c] != QUEUED || state[c] == INTERRUPTIBLE)
+			assert(!is(alive, c) || outcome[c] != QUEUED || state[c] == INTERRUPTIBLE ||
+			       (AWAKE == 4 && has_peer(c)))
 		:: else -> break
 		od;
 		assert(!dead || (nr_senders == 0 && nr_receivers == 0));

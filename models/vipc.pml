@@ -2,8 +2,9 @@
 /*
  * The protocol of the module: hand-off, call, reply, cancellation, take-back,
  * revocation, death. "make model" checks it with spin; models/check says which
- * configurations there are. queue.h, endpoint.c: here; wait.c, lifetime.c:
- * wait.pml; ipc.c, and who plays against whom: threads.pml.
+ * configurations there are. endpoint.c: here; queue.h: queue.pml; wait.c,
+ * lifetime.c: wait.pml; ipc.c, and who plays against whom: threads.pml. What
+ * rests on memory barriers: awake.pml, which stands alone.
  *
  * What is modelled
  *
@@ -26,11 +27,17 @@
  * (-DFINE takes them apart). Steps of revocation and death let
  * go of the lock after each operation: more interleavings than one batch has.
  *
+ * A thread that knows its peer waits awake first (AWAKE). A look at the outcome
+ * that finds nothing new changes nothing: however many of them there are, the wait
+ * is one state, which ends when a look finds that the operation has finished, or
+ * when the thread gives up and goes to sleep. Whether it spins or yields makes no
+ * difference to others but in the number of its looks.
+ *
  * A thread may give up whenever it sleeps (deadline, signal, fatal signal), up
- * to GIVE times in all, and wake up for no reason, up to SPUR times. "calm" puts
- * an end to both, so that whoever waits in vain then is seen: spin reports every
- * state in which a thread is stuck that does not sleep, and the process "judge"
- * looks at those that sleep.
+ * to GIVE times in all, and wake up for no reason, up to SPUR times; a signal may
+ * come while it waits awake, too. "calm" puts an end to all that, so that whoever
+ * waits in vain then is seen: spin reports every state in which a thread is stuck
+ * that does not sleep, and the process "judge" looks at those that sleep.
  *
  * What is checked, by assertions here or by spin:
  *  - no lost wake-up: nobody sleeps whose outcome was published (judge);
@@ -48,19 +55,24 @@
  *  - nobody waits at an endpoint that is dead or that nobody can receive from, or
  *    through a capability that is revoked; nobody is queued through one, or in
  *    service by one, when REVOKE returns (judge, vipc_endpoint_revoke);
+ *  - a task is there when its state is read, or a reference to it is taken, or it
+ *    is looked at as a peer (task_there); no reference is left behind (op_ends);
  *  - an UNINTERRUPTIBLE caller in service yields to a fatal signal only, and can
  *    be interrupted again when its request was taken back (vipc_request, judge);
  *  - progress: each step of a server is one that it can take alone as soon as
  *    the lock is free, and no execution is infinite (the configurations called
  *    progress search for cycles): whatever clients do, a server comes to the end
- *    of its replies.
+ *    of its replies, even if they never give up to wait awake (AWAKE=4);
+ *  - who waits awake does not so for ever: that is no end state (but with AWAKE=4).
  *
- * What is left out: memory weaker than sequentially consistent (the barriers are
- * argued at their place in wait.h and wait.c; the mutant recheck_first is what a
- * missing one amounts to); VIPC_NONBLOCK, which queues nothing;
- * how callers in service are indexed by token; the shape of the tree of
- * capabilities (revocation here has a list of children to go through); a
- * revocation and a shutdown at the same time, by two threads.
+ * What is left out: memory weaker than sequentially consistent (awake.pml has it
+ * where it matters; here, to read a task's state and to wake it is one step, and
+ * the mutant recheck_first is what a missing barrier amounts to); VIPC_NONBLOCK,
+ * which queues nothing; what is learnt about waiting, a guess that may be wrong at
+ * any time; how many receivers vipc_awake_receiver() looks at; how callers in
+ * service are indexed by token; the shape of the tree of capabilities (revocation
+ * here has a list of children to go through); a revocation and a shutdown at the
+ * same time, by two threads.
  */
 
 #ifndef NC
@@ -92,6 +104,9 @@
 #endif
 #ifndef LINGER
 #define LINGER 0		/* servers may keep a capability that is of no use */
+#endif
+#ifndef AWAKE
+#define AWAKE 0			/* see LOOKS; 0: always asleep */
 #endif
 #ifndef GIVE
 #define GIVE 0			/* waits given up, of all threads */
@@ -150,6 +165,15 @@
 #define ORDINARY	1
 #define FATAL		2
 
+/* How often a thread that waits awake looks at the outcome before it may stop. */
+#if AWAKE == 1			/* as pays: perhaps not at all */
+#define LOOKS	0
+#elif AWAKE == 3		/* always yield: so often */
+#define LOOKS	2
+#else				/* 2: always spin; 4: without an end */
+#define LOOKS	1
+#endif
+
 #define is_call(m)	((CALLERS >> (m)) & 1)
 #define is_unint(m)	((UNINT >> (m)) & 1)
 #define bit(m)	(1 << (m))
@@ -182,6 +206,17 @@ byte delivered;			/* bit */
 
 /* struct task_struct */
 byte state[NT];
+#if AWAKE
+byte exited;			/* bit t */
+byte grace;			/* bit t: while the lock was held, hence RCU keeps it */
+byte referenced;		/* bit t: op t has a reference to its peer */
+byte peer[NT] = NONE;		/* of struct vipc_op */
+#define task_there(t) (!is(exited, t) || is(grace, t))
+#define has_peer(t) (peer[t] != NONE)
+#else
+#define task_there(t) true
+#define has_peer(t) false
+#endif
 
 /* Disturbances that are left */
 byte give = GIVE, spur = SPUR, faults = FAULTS, ooms = OOMS, stale = STALE;
@@ -218,6 +253,7 @@ hidden byte x, y, z, op;
 
 inline vipc_wake(task)
 {
+	assert(task_there(task));
 #ifdef MUT_wake_interruptible_only
 	state[task] = (state[task] == KILLABLE -> KILLABLE : RUNNING);
 #else
@@ -239,10 +275,45 @@ inline vipc_op_finish(who, what)
 	held = true;
 }
 
+/* The lock is an RCU read-side critical section. */
+inline spin_unlock()
+{
+	held = false
+#if AWAKE
+	; grace = 0
+#endif
+}
+
 inline unlocked()
 {
 	assert(nr_senders == 0 || nr_receivers == 0 || dead);
-	held = false;
+	spin_unlock()
+}
+
+inline do_exit()
+{
+#if AWAKE
+	exited = exited | bit(me);
+#ifndef MUT_no_rcu
+	grace = grace | (held -> bit(me) : 0)
+#endif
+#else
+	skip
+#endif
+}
+
+/* who: a thread; op->peer of the current one */
+inline vipc_op_expect(who)
+{
+#if AWAKE
+	assert(task_there(who));	/* get_task_struct() */
+	peer[me] = who;
+#ifndef MUT_no_reference
+	referenced = referenced | bit(me)
+#endif
+#else
+	skip
+#endif
 }
 
 /* The rest of vipc_op_finish(), and spin_unlock(). */
@@ -265,149 +336,7 @@ inline wake_unlock()
 	unlocked()
 }
 
-/* ---- queue.h ---- */
-
-#ifdef MUT_evict_forgotten
-#define vipc_op_revoked(who)	(0)
-#else
-#define vipc_op_revoked(who)	(who < NT && is(revoked, CAP(who)))
-#endif
-
-inline vipc_push_receiver(who)
-{
-	stack[nr_receivers] = who;
-	nr_receivers++
-}
-
-inline vipc_pop_receiver(who)
-{
-	assert(is(alive, who));
-	x = 0;
-	do
-	:: x < nr_receivers && stack[x] != who -> x++
-	:: else -> break
-	od;
-	assert(x < nr_receivers);
-	do
-	:: x + 1 < nr_receivers -> stack[x] = stack[x + 1]; x++
-	:: else -> break
-	od;
-	nr_receivers--;
-	stack[nr_receivers] = NONE
-}
-
-inline vipc_queue_sender(who)
-{
-	queue[nr_senders] = who;
-	nr_senders++
-}
-
-inline vipc_dequeue_sender(who)
-{
-	assert(is(alive, who));
-	x = 0;
-	do
-	:: x < nr_senders && queue[x] != who -> x++
-	:: else -> break
-	od;
-	assert(x < nr_senders);
-	do
-	:: x + 1 < nr_senders -> queue[x] = queue[x + 1]; x++
-	:: else -> break
-	od;
-	nr_senders--;
-	queue[nr_senders] = NONE
-}
-
-inline vipc_unqueue(who)
-{
-	if
-	:: who >= NC && who < NT -> vipc_pop_receiver(who)
-	:: else -> vipc_dequeue_sender(who)
-	fi
-}
-
-/* found: the caller that cap serves under this token, or NONE */
-inline vipc_find_caller(cap, tok, found)
-{
-	found = NONE;
-	x = 0;
-	do
-	:: x < NC ->
-		if
-#ifdef MUT_no_token_check
-		:: server_of[x] == cap -> found = x
-#else
-#ifdef MUT_any_capability
-		:: server_of[x] != NONE && token[x] == tok -> found = x
-#else
-		:: server_of[x] == cap && token[x] == tok -> found = x
-#endif
-#endif
-		:: else
-		fi;
-		x++
-	:: else -> break
-	od;
-	assert(found == NONE || is(alive, found))
-}
-
-/* found: the caller that cap has been serving longest, or NONE */
-inline vipc_first_caller(cap, found)
-{
-	found = NONE;
-	x = 0;
-	do
-	:: x < NC ->
-		if
-		:: server_of[x] == cap && (found == NONE || token[x] < token[found]) -> found = x
-		:: else
-		fi;
-		x++
-	:: else -> break
-	od
-}
-
-inline vipc_enter_service(cap, who)
-{
-	assert(is(alive, who) && server_of[who] == NONE);
-	token[who] = next_token;
-#ifndef MUT_token_reused
-	next_token++;
-#endif
-	server_of[who] = cap;
-	delivered = delivered | bit(who);
-	outcome[who] = IN_SERVICE
-}
-
-inline vipc_leave_service(who)
-{
-	assert(is(alive, who) && server_of[who] != NONE);
-	server_of[who] = NONE
-}
-
-/* to: a receiver, off the stack; from: off the queue */
-inline vipc_hand_over(from, to)
-{
-	assert(is(alive, from) && is(alive, to));
-	assert(!dead && !is(revoked, CAP(to)) && (from >= NT || !is(revoked, CAP(from))));
-	token[to] = 0;
-	if
-	:: from < NC && is_call(msg[from]) ->
-#ifdef MUT_register_late
-		if
-		:: from != me ->
-#endif
-		vipc_enter_service(CAP(to), from);
-#ifdef MUT_register_late
-		:: else -> token[from] = next_token	/* and the rest later */
-		fi;
-#endif
-		token[to] = token[from]
-	:: else
-	fi;
-	msg[to] = msg[from]
-}
+#include "queue.pml"
 
 /* ---- endpoint.c ---- */
 
@@ -433,16 +362,26 @@ inline vipc_endpoint_send()
 		:: nr_receivers == 0 ->
 			vipc_queue_sender(me);
 			r = QUEUED
-		:: nr_receivers > 0 && vipc_op_revoked(stack[nr_receivers - 1]) ->
-			vipc_evict(stack[nr_receivers - 1])
-		:: else ->
-			wk = stack[nr_receivers - 1];
+		:: nr_receivers > 0 ->
+			vipc_warmest_receiver(wk);
+			if
+			:: vipc_op_revoked(wk) -> vipc_evict(wk)
+			:: else ->
+#ifdef MUT_warmest_pops_first
+				vipc_pop_receiver(stack[nr_receivers - 1]);
+#else
 #ifndef MUT_receiver_stays
-			vipc_pop_receiver(wk);
+				vipc_pop_receiver(wk);
 #endif
-			vipc_hand_over(me, wk);
-			vipc_op_finish(wk, OK);
-			r = OK
+#endif
+				vipc_hand_over(me, wk);
+				if
+				:: is_call(msg[me]) -> vipc_op_expect(wk)
+				:: else
+				fi;
+				vipc_op_finish(wk, OK);
+				r = OK
+			fi
 		fi
 	fi
 }
@@ -465,8 +404,11 @@ inline vipc_deliver(from, to)
 	fi
 }
 
-/* wk: the sender that got rid of it; r: OK, QUEUED, AGAIN, or the error */
-inline vipc_accept()
+/*
+ * From whom: a client that was just answered, or NONE. wk: the sender that got rid
+ * of it; r: OK, QUEUED, AGAIN, or the error
+ */
+inline vipc_accept(from_whom)
 {
 	if
 	:: is(revoked, CAP(me)) -> r = EKEYREVOKED
@@ -475,6 +417,10 @@ inline vipc_accept()
 		if
 		:: nr_senders == 0 ->
 			vipc_push_receiver(me);
+			if
+			:: from_whom != NONE -> vipc_op_expect(from_whom)
+			:: else
+			fi;
 			r = QUEUED
 		:: nr_senders > 0 && vipc_op_revoked(queue[0]) ->
 			vipc_evict(queue[0])

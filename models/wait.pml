@@ -3,11 +3,68 @@
  * Waiting, giving up, revocation and death, in the model. Part of vipc.pml.
  */
 
-/* ---- wait.c: vipc_op_park(); and vipc_leave() of endpoint.c: vipc_endpoint_await() ---- */
+/* ---- wait.c, and vipc_leave() of endpoint.c ---- */
+
+/* put_task_struct(), and the wait awake ends */
+inline put_peer()
+{
+	peer[me] = NONE;
+	referenced = referenced & ~bit(me);
+	looks = 0
+}
+
+/*
+ * Waits awake. Starts at label awake; ends at label awaited with r, the outcome,
+ * or at label park.
+ */
+inline vipc_wait_awake()
+{
+#if AWAKE == 0
+	skip
+#else
+#if AWAKE == 4
+end_awake:
+#endif
+	do
+	:: atomic { finished(outcome[me]) ->	/* vipc_op_finished() */
+		assert(is(alive, me));
+		r = outcome[me];
+		put_peer();
+		goto awaited
+	   }
+	:: atomic { looks < LOOKS && !finished(outcome[me]) -> looks++ }
+	:: atomic { give > 0 && sig == 0 && AWAKE != 4 ->
+		give--;
+		if
+		:: sig = ORDINARY
+		:: sig = FATAL
+		fi
+	   }
+#if AWAKE != 4
+#ifndef MUT_no_end
+	:: atomic { looks == LOOKS ->
+		/* vipc_runs_elsewhere(), vipc_waits_here(), vipc_yield_to() */
+		assert(is(referenced, me) || task_there(peer[me]));
+		put_peer();
+#ifdef MUT_return_unfinished
+		r = outcome[me];
+		goto awaited
+#else
+		goto park
+#endif
+	   }
+#endif
+#endif
+	od
+#endif
+}
 
 #define ends(sleep)	(sig == FATAL || (sig == ORDINARY && sleep == INTERRUPTIBLE))
 
-/* r: how the operation has finished, or why it was left. Starts at label park. */
+/*
+ * vipc_op_sleep(), vipc_endpoint_abandon(). Starts at label park; ends at label
+ * awaited with r: how the operation has finished, or why it was left.
+ */
 inline vipc_endpoint_await(unint)
 {
 	atomic {			/* smp_load_acquire() */
@@ -136,6 +193,7 @@ inline vipc_op_init()
 /* The thread leaves the function: its stack is somebody else's. */
 inline op_ends()
 {
+	assert(!has_peer(me));
 	alive = alive & ~bit(me);
 	outcome[me] = OK;
 	msg[me] = 0
