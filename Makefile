@@ -17,7 +17,7 @@ variant := $(FASTPATH:%=-%)
 demo_kernel := $(if $(filter host,$(KERNEL)),6.1,$(KERNEL))
 
 .DEFAULT_GOAL := default
-.PHONY: default help module lib examples demo check fuzz trinity check-all coverage model lint install uninstall clean
+.PHONY: default help module lib examples demo check fuzz trinity check-all coverage model bench lint install uninstall clean
 
 ifneq ($(host_headers),)
 default: module lib
@@ -43,6 +43,8 @@ help:
 	@echo 'make trinity SECONDS=300  let trinity loose on it'
 	@echo 'make coverage             how much of the module the tests run: build/coverage/html'
 	@echo 'make model                prove the protocol with spin, and that it finds mistakes'
+	@echo 'make bench                measure vipc beside everything else, draw charts: build/bench/;'
+	@echo '  UPDATE=1                also renew the figures in README.md and doc/'
 	@echo 'make lint                 style, sparse, shellcheck, and no warning from any kernel'
 	@echo 'make install, uninstall   module, library and manual pages; DESTDIR, PREFIX (/usr/local)'
 	@echo 'make clean                remove build/'
@@ -87,6 +89,9 @@ coverage:
 
 model:
 	@models/check
+
+bench:
+	@UPDATE=$(UPDATE) tools/run-bench
 
 lint:
 	@vm/lint

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+/* vipc: an endpoint, a capability for each client, one message of 64 bytes each way. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "../../lib/vipc.h"
+#include "bench.h"
+
+struct vipc_state {
+	int server;
+	int client[MAX_CLIENTS];
+};
+
+/* How messages of up to some size travel. The first that is large enough is taken. */
+static void serve_small(struct run *run);
+static void call_small(struct run *run, int fd, void *msg);
+
+static const struct transport {
+	size_t max_size;
+	void (*serve)(struct run *run);
+	void (*call)(struct run *run, int fd, void *msg);
+} transports[] = {
+	{ sizeof(struct vipc_msg), serve_small, call_small },
+};
+
+#define LARGEST	sizeof(struct vipc_msg)
+
+static const struct transport *transport(const struct run *run)
+{
+	const struct transport *t = transports;
+
+	/* run_start() has seen to it that one is large enough. */
+	while (t->max_size < run->size)
+		t++;
+	return t;
+}
+
+static bool vipc_start(struct run *run)
+{
+	struct vipc_state *s = calloc(1, sizeof(*s));
+	unsigned int i;
+
+	if (!s)
+		return missing(run, "out of memory");
+	s->server = vipc_open(O_CLOEXEC);
+	if (s->server < 0) {
+		missing(run, "/dev/vipc: %s%s", strerror(-s->server),
+			s->server == -ENOENT ? " (is the module loaded?)" : "");
+		free(s);
+		return false;
+	}
+	for (i = 0; i < run->clients; i++) {
+		s->client[i] = vipc_derive(s->server, VIPC_RIGHT_SEND, i + 1);
+		if (s->client[i] < 0)
+			return missing(run, "vipc_derive: %s", strerror(-s->client[i]));
+	}
+	run->state = s;
+	return true;
+}
+
+static void serve_small(struct run *run)
+{
+	const struct vipc_state *s = run->state;
+	struct vipc_msg msg = { 0 };
+	int ret;
+
+	while (!(ret = vipc_reply_recv(s->server, &msg))) {
+		msg.data[0]++;
+		msg.data[3]--;
+	}
+	give_up(run, "vipc_reply_recv: %s", strerror(-ret));
+}
+
+static void call_small(struct run *run, int fd, void *buf)
+{
+	struct vipc_msg msg = {
+		.data = { get_word(buf), 0, 0, get_word(last_word(buf, run->size)) },
+	};
+	int ret = vipc_call(fd, &msg);
+
+	if (ret)
+		give_up(run, "vipc_call: %s", strerror(-ret));
+	put_word(buf, msg.data[0]);
+	put_word(last_word(buf, run->size), msg.data[3]);
+}
+
+static void vipc_answer(struct run *run, unsigned int thread)
+{
+	(void)thread;
+	transport(run)->serve(run);
+}
+
+static void *vipc_ask(struct run *run, unsigned int client, void *msg)
+{
+	const struct vipc_state *s = run->state;
+
+	transport(run)->call(run, s->client[client], msg);
+	return msg;
+}
+
+static void vipc_stop(struct run *run)
+{
+	struct vipc_state *s = run->state;
+	unsigned int i;
+
+	if (!s)
+		return;
+	close(s->server);
+	for (i = 0; i < run->clients; i++)
+		close(s->client[i]);
+	free(s);
+}
+
+const struct mechanism vipc_mechanism = {
+	.name = "vipc", .title = "vipc", .max_size = LARGEST, .flags = MECH_MANY,
+	.open = vipc_start, .serve = vipc_answer, .call = vipc_ask, .close = vipc_stop,
+};
