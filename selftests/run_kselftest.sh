@@ -11,7 +11,8 @@
 #
 # usage: run_kselftest.sh [-t SECONDS] PROGRAM...
 #
-# Works in busybox sh. KSELFTEST_TIMEOUT is the default of -t.
+# Works in busybox sh. KSELFTEST_TIMEOUT is the default of -t; VIPC_PARAMETERS are
+# set first, as in "spin_ns=0 wait=2".
 set -u
 
 stats=/sys/kernel/debug/vipc/stats
@@ -50,6 +51,11 @@ shift $((OPTIND - 1))
 [ -e "$stats" ] || mount -t debugfs none /sys/kernel/debug 2>/dev/null
 [ -c /dev/vipc ] || die "no /dev/vipc: load the module first (insmod vipc.ko)"
 [ -r "$stats" ] || die "no $stats: is debugfs mounted?"
+
+for parameter in ${VIPC_PARAMETERS-}; do
+	echo "${parameter#*=}" >"/sys/module/vipc/parameters/${parameter%%=*}" ||
+		die "cannot set the module's parameter $parameter"
+done
 
 tmp=$(mktemp -d) || die "cannot make a temporary folder"
 trap 'rm -rf "$tmp"' EXIT
