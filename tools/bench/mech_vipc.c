@@ -7,31 +7,34 @@
 #include "../../lib/vipc.h"
 #include "bench.h"
 
+struct transport;
+
 struct vipc_state {
+	const struct transport *transport;
 	int server;
 	int client[MAX_CLIENTS];
 };
 
 /* How messages of up to some size travel. The first that is large enough is taken. */
 static void serve_small(struct run *run);
-static void call_small(struct run *run, int fd, void *msg);
+static void *call_small(struct run *run, int fd, void *msg);
 
 static const struct transport {
 	size_t max_size;
 	void (*serve)(struct run *run);
-	void (*call)(struct run *run, int fd, void *msg);
+	void *(*call)(struct run *run, int fd, void *msg);
 } transports[] = {
 	{ sizeof(struct vipc_msg), serve_small, call_small },
 };
 
 #define LARGEST	sizeof(struct vipc_msg)
 
-static const struct transport *transport(const struct run *run)
+static const struct transport *transport_for(size_t size)
 {
 	const struct transport *t = transports;
 
 	/* run_start() has seen to it that one is large enough. */
-	while (t->max_size < run->size)
+	while (t->max_size < size)
 		t++;
 	return t;
 }
@@ -43,6 +46,7 @@ static bool vipc_start(struct run *run)
 
 	if (!s)
 		return missing(run, "out of memory");
+	s->transport = transport_for(run->size);
 	s->server = vipc_open(O_CLOEXEC);
 	if (s->server < 0) {
 		missing(run, "/dev/vipc: %s%s", strerror(-s->server),
@@ -72,7 +76,7 @@ static void serve_small(struct run *run)
 	give_up(run, "vipc_reply_recv: %s", strerror(-ret));
 }
 
-static void call_small(struct run *run, int fd, void *buf)
+static void *call_small(struct run *run, int fd, void *buf)
 {
 	struct vipc_msg msg = {
 		.data = { get_word(buf), 0, 0, get_word(last_word(buf, run->size)) },
@@ -83,20 +87,22 @@ static void call_small(struct run *run, int fd, void *buf)
 		give_up(run, "vipc_call: %s", strerror(-ret));
 	put_word(buf, msg.data[0]);
 	put_word(last_word(buf, run->size), msg.data[3]);
+	return buf;
 }
 
 static void vipc_answer(struct run *run, unsigned int thread)
 {
+	const struct vipc_state *s = run->state;
+
 	(void)thread;
-	transport(run)->serve(run);
+	s->transport->serve(run);
 }
 
 static void *vipc_ask(struct run *run, unsigned int client, void *msg)
 {
 	const struct vipc_state *s = run->state;
 
-	transport(run)->call(run, s->client[client], msg);
-	return msg;
+	return s->transport->call(run, s->client[client], msg);
 }
 
 static void vipc_stop(struct run *run)
