@@ -132,17 +132,41 @@ static inline int vi_op_start(struct vi_op *v, unsigned int nth, int fd,
 
 /* ---- what a sweep has seen ---- */
 
+/* How often a sweep is repeated at most. */
+#define VI_PASSES	5
+
 struct vi_sweep {
-	unsigned int nth;
+	unsigned int nth, pass;
 	bool injected;
 	int ret;
 	unsigned int efault, enomem, tolerated;
 };
 
+/* Is there another N to try? */
+static inline bool vi_goes_on(struct vi_sweep *s, unsigned int least_efault,
+			      unsigned int least_enomem)
+{
+	if (s->injected && s->nth < VI_MAX_NTH)
+		return true;
+	if ((s->efault >= least_efault && s->enomem >= least_enomem) ||
+	    ++s->pass == VI_PASSES)
+		return false;
+	*s = (struct vi_sweep){ .nth = 1, .pass = s->pass };
+	return true;
+}
+
 /* For each N that the body, which sets .injected and .ret, can reach. */
-#define vi_for_each_nth(s)						\
+#define vi_for_each_nth(s)	vi_for_each_nth_until(s, 0, 0)
+
+/*
+ * The same, for what allocates memory and so does not always have the same fault
+ * points: a slab that has to grow (KASAN keeps what is freed for a while) has one
+ * more, and what comes behind it is the N + 1st then, and left out. Hence all of it
+ * again, if fewer failed than must.
+ */
+#define vi_for_each_nth_until(s, least_efault, least_enomem)		\
 	for (*(s) = (struct vi_sweep){ .nth = 1, .injected = true };	\
-	     (s)->injected && (s)->nth < VI_MAX_NTH; (s)->nth++)
+	     vi_goes_on(s, least_efault, least_enomem); (s)->nth++)
 
 static inline void vi_note(struct vi_sweep *s)
 {
