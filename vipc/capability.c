@@ -58,14 +58,18 @@ void vipc_cap_free(struct vipc_cap *cap)
  * * 0			- they do
  * * -EKEYREVOKED	- @cap was revoked
  * * -EACCES		- @cap lacks GRANT, or one of the rights asked for
- * * -EINVAL		- @cap has a badge, and another one was asked for
+ * * -EINVAL		- @cap has a badge, and another one was asked for, or to watch
+ *			  it; or there is no badge to be watched
  */
 int vipc_cap_may_derive(const struct vipc_cap *cap,
 			const struct vipc_derive *wanted)
 {
 	int err = vipc_cap_check(cap, VIPC_RIGHT_GRANT | wanted->rights);
 
-	if (!err && cap->badge && wanted->badge != cap->badge)
+	if (!err && cap->badge &&
+	    (wanted->badge != cap->badge || wanted->flags))
+		err = -EINVAL;
+	if (!err && wanted->flags && !wanted->badge)
 		err = -EINVAL;
 	return err;
 }

@@ -31,6 +31,7 @@
 
 struct vipc_endpoint;
 struct vipc_op;
+struct vipc_watch;
 
 /**
  * struct vipc_cap - a capability
@@ -48,6 +49,8 @@ struct vipc_op;
  * @parent: NULL for a root; endpoint's lock
  * @children: what was derived from it; endpoint's lock
  * @sibling: in parent->children; endpoint's lock
+ * @watch: who is to be told when it is gone, see pending.h, or NULL; endpoint's
+ *	lock
  */
 struct vipc_cap {
 	struct vipc_endpoint *endpoint;
@@ -62,6 +65,7 @@ struct vipc_cap {
 	struct vipc_cap *parent;
 	struct list_head children;
 	struct list_head sibling;
+	struct vipc_watch *watch;
 };
 
 struct vipc_cap *vipc_cap_new(struct vipc_endpoint *endpoint, u32 rights,

@@ -36,4 +36,11 @@
 #define vipc_uninitialized
 #endif
 
+/* receive_fd() has got another argument, for a user address, in 6.8. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define vipc_receive_fd(file, flags)	receive_fd(file, flags)
+#else
+#define vipc_receive_fd(file, flags)	receive_fd(file, NULL, flags)
+#endif
+
 #endif /* VIPC_COMPAT_H */

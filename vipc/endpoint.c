@@ -37,50 +37,6 @@ struct vipc_op *vipc_awake_receiver(struct vipc_op *asleep)
 	return asleep;
 }
 
-/**
- * vipc_search_caller() - find a caller in service that is not the latest
- * @server: the capability that took the call
- * @token: its reply token
- *
- * Context: the endpoint's lock is held.
- * Return: the caller, or NULL.
- */
-struct vipc_op *vipc_search_caller(struct vipc_cap *server, u64 token)
-{
-	struct rb_node *node = server->in_service.rb_node;
-
-	lockdep_assert_held(&server->endpoint->lock);
-	while (node) {
-		struct vipc_op *caller = vipc_caller(node);
-
-		if (token == caller->token)
-			return caller;
-		node = token < caller->token ? node->rb_left : node->rb_right;
-	}
-	return NULL;
-}
-
-/**
- * vipc_index_caller() - make room for another latest caller
- * @server: the capability that took the call
- * @caller: a caller in service, in no tree
- *
- * Context: the endpoint's lock is held.
- */
-void vipc_index_caller(struct vipc_cap *server, struct vipc_op *caller)
-{
-	struct rb_node **link = &server->in_service.rb_node, *parent = NULL;
-
-	lockdep_assert_held(&server->endpoint->lock);
-	while (*link) {
-		parent = *link;
-		link = caller->token < vipc_caller(parent)->token ?
-		       &parent->rb_left : &parent->rb_right;
-	}
-	rb_link_node(&caller->service, parent, link);
-	rb_insert_color(&caller->service, &server->in_service);
-}
-
 static int vipc_may_send(const struct vipc_cap *cap)
 {
 	int err = vipc_cap_check(cap, VIPC_RIGHT_SEND);
@@ -88,19 +44,46 @@ static int vipc_may_send(const struct vipc_cap *cap)
 	return likely(!err) && unlikely(cap->endpoint->dead) ? -EPIPE : err;
 }
 
+/* The same, of a request with so many bytes and descriptors. */
+static int vipc_may_send_cargo(const struct vipc_cap *cap, u32 len, u32 nr_fds)
+{
+	const struct vipc_endpoint *ep = cap->endpoint;
+	int err = 0;
+
+	if (nr_fds)
+		err = vipc_cap_check(cap, VIPC_RIGHT_SEND | VIPC_RIGHT_GRANT);
+	if (!err)
+		err = vipc_may_send(cap);
+	if (!err && (len > ep->max_len || nr_fds > ep->max_fds))
+		err = -EMSGSIZE;
+	return err;
+}
+
+/* The same, of a request that may carry some. */
+static noinline int vipc_may_request(const struct vipc_op *op)
+{
+	const struct vipc_cargo *cargo = op->x->cargo;
+
+	return vipc_may_send_cargo(op->cap, cargo ? cargo->len : 0,
+				   cargo ? cargo->nr_fds : 0);
+}
+
 /**
  * vipc_endpoint_may_send() - would a request be let in?
  * @cap: the capability that it would go through
+ * @len: how many bytes it would carry
+ * @nr_fds: how many descriptors it would carry
  *
  * Context: takes the endpoint's lock.
- * Return: 0, -EKEYREVOKED, -EACCES or -EPIPE; it may change at any moment.
+ * Return: 0, -EKEYREVOKED, -EACCES, -EPIPE or -EMSGSIZE; it may change at any
+ * moment.
  */
-int vipc_endpoint_may_send(struct vipc_cap *cap)
+int vipc_endpoint_may_send(struct vipc_cap *cap, u32 len, u32 nr_fds)
 {
 	int err;
 
 	spin_lock(&cap->endpoint->lock);
-	err = vipc_may_send(cap);
+	err = vipc_may_send_cargo(cap, len, nr_fds);
 	spin_unlock(&cap->endpoint->lock);
 	return err;
 }
@@ -130,6 +113,41 @@ static __always_inline bool vipc_evict(struct vipc_endpoint *ep,
 	return true;
 }
 
+/* What comes first does not fit: its receiver is told, and it stays there. */
+static noinline void vipc_refuse(struct vipc_endpoint *ep,
+				 struct vipc_op *receiver)
+{
+	vipc_pop_receiver(ep, receiver);
+	vipc_op_finish(receiver, -EMSGSIZE);
+	vipc_breathe(ep);
+}
+
+/* A SEND that is in service waits until its receiver has unpacked it. */
+static bool vipc_is_taken(const struct vipc_op *op)
+{
+	return op->role == VIPC_SENDER && op->outcome == VIPC_IN_SERVICE;
+}
+
+/* No receiver waits: keeps the message, or lets its thread wait. */
+static int vipc_enqueue(struct vipc_endpoint *ep, struct vipc_op *op,
+			bool nonblock)
+{
+	struct list_head *queue = &ep->senders;
+	int err = -EINPROGRESS;
+
+	if (ep->pending.depth && op->role == VIPC_SENDER && !op->x) {
+		queue = &ep->pending.blocked;
+		if (vipc_keep(ep, op))
+			err = 0;
+	}
+	if (err && nonblock)
+		return -EAGAIN;
+	if (err)
+		vipc_queue_sender(ep, op, queue);
+	vipc_poll_readable(ep);
+	return err;
+}
+
 /**
  * vipc_endpoint_send() - deliver a request, or queue it
  * @op: the request, of a sender or caller, with its badge in @op->msg
@@ -137,29 +155,35 @@ static __always_inline bool vipc_evict(struct vipc_endpoint *ep,
  *
  * Context: takes the endpoint's lock.
  * Return:
- * * 0			- delivered: a SEND has finished, a CALL is in service
- * * -EINPROGRESS	- queued: vipc_endpoint_await() tells
- * * -EKEYREVOKED, -EACCES, -EPIPE, -EAGAIN - refused, nothing has happened
+ * * 0			- delivered or kept: a SEND has finished; a CALL is in service
+ * * -EINPROGRESS	- queued, or being unpacked: vipc_endpoint_await() tells
+ * * -EKEYREVOKED, -EACCES, -EPIPE, -EMSGSIZE, -EAGAIN - refused, nothing has
+ *   happened
  */
 int vipc_endpoint_send(struct vipc_op *op, bool nonblock)
 {
 	struct vipc_endpoint *ep = op->cap->endpoint;
+	const bool plain = !op->x;
 	struct vipc_op *receiver;
 	int err;
 
 	spin_lock(&ep->lock);
-	do {
-		err = vipc_may_send(op->cap);
+	for (;;) {
+		err = likely(plain) ? vipc_may_send(op->cap) :
+				      vipc_may_request(op);
 		if (unlikely(err))
 			goto out;
 		receiver = vipc_warmest_receiver(ep);
-	} while (receiver && unlikely(vipc_evict(ep, receiver)));
+		if (!receiver)
+			break;
+		if (unlikely(vipc_evict(ep, receiver)))
+			continue;
+		if (likely(plain) || vipc_fits(op, receiver))
+			break;
+		vipc_refuse(ep, receiver);
+	}
 	if (unlikely(!receiver)) {
-		err = -EAGAIN;
-		if (!nonblock) {
-			vipc_queue_sender(ep, op);
-			err = -EINPROGRESS;
-		}
+		err = vipc_enqueue(ep, op, nonblock);
 		goto out;
 	}
 
@@ -168,6 +192,8 @@ int vipc_endpoint_send(struct vipc_op *op, bool nonblock)
 	vipc_hand_over(ep, op, receiver);
 	if (op->role == VIPC_CALLER)
 		vipc_op_expect(op, receiver->task, &ep->for_reply);
+	else if (unlikely(vipc_is_taken(op)))
+		err = -EINPROGRESS;
 	vipc_op_finish(receiver, 0);
 	op->fast = true;
 out:
@@ -180,20 +206,29 @@ static void vipc_deliver(struct vipc_endpoint *ep, struct vipc_op *sender,
 			 struct vipc_op *receiver)
 {
 	vipc_hand_over(ep, sender, receiver);
-	if (sender->role == VIPC_SENDER)
+	if (sender->role == VIPC_SENDER && !vipc_is_taken(sender))
 		vipc_op_finish(sender, 0);
 	else if (sender->role == VIPC_ORPHAN)
-		receiver->orphan = sender;
+		receiver->carrier = sender;
+}
+
+/* Ends the first SEND that waits for a slot if its capability was revoked. */
+static bool vipc_evict_blocked(struct vipc_endpoint *ep)
+{
+	struct vipc_op *blocked = vipc_first_blocked(ep);
+
+	return blocked && vipc_evict(ep, blocked);
 }
 
 /*
- * Gives @op the first request, or lets it wait for one, most likely from
- * @client, which may be NULL.
+ * Gives @op what is pending or the first request, or lets it wait for one, most
+ * likely from @client, which may be NULL.
  */
 static int vipc_accept(struct vipc_endpoint *ep, struct vipc_op *op,
 		       bool nonblock, struct task_struct *client)
 {
 	struct vipc_op *sender;
+	u32 extras;
 
 	for (;;) {
 		int err = vipc_cap_check(op->cap, VIPC_RIGHT_RECV);
@@ -203,8 +238,17 @@ static int vipc_accept(struct vipc_endpoint *ep, struct vipc_op *op,
 		if (unlikely(ep->dead))
 			return -EPIPE;
 		sender = vipc_first_sender(ep);
-		if (!sender || likely(!vipc_evict(ep, sender)))
+		extras = ep->extras;
+		if (unlikely(extras & VIPC_HAS_PENDING)) {
+			if (!vipc_evict_blocked(ep)) {
+				if (vipc_pending_take(ep, op))
+					return 0;
+				if (!sender || !vipc_evict(ep, sender))
+					break;
+			}
+		} else if (!sender || likely(!vipc_evict(ep, sender))) {
 			break;
+		}
 		/* The lock was let go of: who was answered may have ended. */
 		client = NULL;
 	}
@@ -212,57 +256,93 @@ static int vipc_accept(struct vipc_endpoint *ep, struct vipc_op *op,
 		if (nonblock)
 			return -EAGAIN;
 		vipc_push_receiver(ep, op);
-		if (client)
+		if (unlikely(extras))
+			vipc_poll_writable(ep);
+		if (likely(client))
 			vipc_op_expect(op, client, &ep->for_request);
 		return -EINPROGRESS;
 	}
 
+	if (unlikely(!vipc_fits(sender, op)))
+		return -EMSGSIZE;
 	vipc_dequeue_sender(ep, sender);
 	vipc_deliver(ep, sender, op);
 	return 0;
 }
 
+/* Answers with more than words, in the room of the caller or with a cargo. */
+static noinline struct task_struct *
+vipc_answer_cargo(struct vipc_endpoint *ep, struct vipc_cap *server,
+		  const struct vipc_msg *reply, struct vipc_xop *x)
+{
+	struct vipc_op *caller = x->claimed;
+	struct task_struct *client;
+
+	if (!caller) {
+		int err = vipc_may_answer(server, reply->reply, x, &caller);
+
+		if (err)
+			return ERR_PTR(err);
+		vipc_leave_service(ep, caller);
+	}
+	caller->x->cargo = x->reply;
+	caller->x->received = x->reply_len;
+	x->reply = NULL;
+	x->claimed = NULL;
+	client = caller->task;
+	vipc_transfer(&caller->msg, reply, 0, 0);
+	vipc_op_finish(caller, 0);
+	ep->replied++;
+	return client;
+}
+
 /*
  * Answers the call that @reply->reply names, if @server has taken it, and tells
- * whose it was: a thread that is there until the lock is let go of.
+ * whose it was: a thread that is there until the lock is let go of; or an ERR_PTR.
  */
-static __always_inline int vipc_answer(struct vipc_endpoint *ep,
-				       struct vipc_cap *server,
-				       const struct vipc_msg *reply,
-				       struct task_struct **client)
+static __always_inline struct task_struct *
+vipc_answer(struct vipc_endpoint *ep, struct vipc_cap *server,
+	    const struct vipc_msg *reply, struct vipc_xop *x)
 {
-	struct vipc_op *caller = vipc_find_caller(server, reply->reply);
+	struct task_struct *client;
+	struct vipc_op *caller;
+	int err;
 
+	if (unlikely(x && (x->reply_len || x->reply_fds)))
+		return vipc_answer_cargo(ep, server, reply, x);
+	err = vipc_cap_check(server, VIPC_RIGHT_RECV);
+	if (unlikely(err))
+		return ERR_PTR(err);
+	caller = vipc_find_caller(server, reply->reply);
 	if (unlikely(!caller))
-		return -ESRCH;
-	*client = caller->task;
+		return ERR_PTR(-ESRCH);
+	client = caller->task;
 	vipc_transfer(&caller->msg, reply, 0, 0);
 	vipc_end_service(ep, caller, 0);
 	ep->replied++;
-	return 0;
+	return client;
 }
 
 /**
  * vipc_endpoint_reply() - answer a call
  * @server: the capability that took the call
  * @reply: the reply, with the call's token
+ * @x: its bytes and descriptors, or NULL
  *
  * Context: takes the endpoint's lock.
- * Return: 0, or with nothing changed -EKEYREVOKED, -EACCES, or -ESRCH: nobody
- * waits on this token.
+ * Return: 0, or with nothing changed -EKEYREVOKED, -EACCES, -ESRCH: nobody waits on
+ * this token, or -EMSGSIZE.
  */
-int vipc_endpoint_reply(struct vipc_cap *server, const struct vipc_msg *reply)
+int vipc_endpoint_reply(struct vipc_cap *server, const struct vipc_msg *reply,
+			struct vipc_xop *x)
 {
 	struct vipc_endpoint *ep = server->endpoint;
 	struct task_struct *client;
-	int err;
 
 	spin_lock(&ep->lock);
-	err = vipc_cap_check(server, VIPC_RIGHT_RECV);
-	if (likely(!err))
-		err = vipc_answer(ep, server, reply, &client);
+	client = vipc_answer(ep, server, reply, x);
 	spin_unlock(&ep->lock);
-	return err;
+	return PTR_ERR_OR_ZERO(client);
 }
 
 /**
@@ -274,26 +354,28 @@ int vipc_endpoint_reply(struct vipc_cap *server, const struct vipc_msg *reply)
  *
  * Context: takes the endpoint's lock.
  * Return:
- * * 0			- @op->msg is a request, @op->orphan may be set
+ * * 0			- @op->msg is a message, @op->carrier may be set
  * * -EINPROGRESS	- none yet: vipc_endpoint_await() tells
  * * -EKEYREVOKED, -EACCES, -ESRCH - nothing has happened
- * * -EPIPE, -EAGAIN	- nothing was received; see @replied
+ * * -EPIPE, -EAGAIN, -EMSGSIZE	- nothing was received; see @replied
  */
 int vipc_endpoint_receive(struct vipc_op *op, bool nonblock, bool *replied)
 {
 	struct vipc_endpoint *ep = op->cap->endpoint;
 	struct task_struct *client = NULL;
-	int err = 0;
+	int err;
 
 	spin_lock(&ep->lock);
 	if (replied) {
-		err = vipc_cap_check(op->cap, VIPC_RIGHT_RECV);
-		if (likely(!err))
-			err = vipc_answer(ep, op->cap, &op->msg, &client);
-		*replied = !err;
+		client = vipc_answer(ep, op->cap, &op->msg, op->x);
+		if (IS_ERR(client)) {
+			err = PTR_ERR(client);
+			goto out;
+		}
+		*replied = true;
 	}
-	if (likely(!err))
-		err = vipc_accept(ep, op, nonblock, client);
+	err = vipc_accept(ep, op, nonblock, client);
+out:
 	spin_unlock(&ep->lock);
 	return err;
 }
@@ -371,32 +453,61 @@ void vipc_finish_queued(struct vipc_op *op, int outcome)
 	kfree(op);
 }
 
-/*
- * Brings those together that wait for each other, which happens only after a
- * request was taken back. What may not be queued does not stay so.
- */
-static void vipc_match(struct vipc_endpoint *ep)
+/* Gives a receiver the first of what waits, for which it may have no room. */
+static void vipc_serve(struct vipc_endpoint *ep, struct vipc_op *receiver)
 {
-	struct vipc_op *sender, *receiver;
+	struct vipc_op *sender = vipc_first_sender(ep);
+	int outcome = 0;
+
+	vipc_pop_receiver(ep, receiver);
+	if (!(ep->extras & VIPC_HAS_PENDING) ||
+	    !vipc_pending_take(ep, receiver)) {
+		if (vipc_fits(sender, receiver)) {
+			vipc_dequeue_sender(ep, sender);
+			vipc_deliver(ep, sender, receiver);
+		} else {
+			outcome = -EMSGSIZE;
+		}
+	}
+	vipc_op_finish(receiver, outcome);
+}
+
+/**
+ * vipc_match() - bring those together that wait for each other
+ * @ep: the endpoint
+ *
+ * That is needed after a message was taken back, and when something is pending that
+ * no thread waits with. What may not be queued does not stay so.
+ *
+ * Context: the endpoint's lock is held, and let go of in between.
+ */
+void vipc_match(struct vipc_endpoint *ep)
+{
+	struct vipc_op *sender = NULL, *receiver;
+	unsigned int steps = 0;
 
 	/* Who ends the endpoint meanwhile ends those who wait, too. */
-	while (!ep->dead && (sender = vipc_first_sender(ep))) {
+	while (!ep->dead) {
+		sender = vipc_first_sender(ep);
 		receiver = vipc_first_receiver(ep);
-		if (receiver) {
-			if (vipc_evict(ep, receiver) || vipc_evict(ep, sender))
+		if (receiver && (sender || ep->extras & VIPC_HAS_PENDING)) {
+			if (vipc_evict(ep, receiver) ||
+			    (sender && vipc_evict(ep, sender)) ||
+			    vipc_evict_blocked(ep))
 				continue;
-			vipc_dequeue_sender(ep, sender);
-			vipc_pop_receiver(ep, receiver);
-			vipc_deliver(ep, sender, receiver);
-			vipc_op_finish(receiver, 0);
-		} else if (sender->role == VIPC_CALLER &&
+			vipc_serve(ep, receiver);
+			if (!(++steps % VIPC_BATCH))
+				vipc_breathe(ep);
+		} else if (!receiver && sender && sender->role != VIPC_ORPHAN &&
 			   sender->msg.flags & VIPC_NONBLOCK) {
 			vipc_dequeue_sender(ep, sender);
 			vipc_op_finish(sender, -EAGAIN);
 		} else {
-			return;
+			break;
 		}
 	}
+	if (!ep->dead && (sender || ep->extras & VIPC_HAS_PENDING))
+		vipc_poll_readable(ep);
 }
 
 /* Puts a request that is in no place back to the head of the queue. */
@@ -408,10 +519,11 @@ static void vipc_requeue(struct vipc_endpoint *ep, struct vipc_op *op)
 		vipc_finish_queued(op, -EPIPE);
 	} else {
 		WRITE_ONCE(op->outcome, VIPC_QUEUED);
-		vipc_queue_sender(ep, op);
+		vipc_queue_sender(ep, op, &ep->senders);
 		list_move(&op->queue, &ep->senders);
+		op->seq = 0;
 		/* Signals may end its wait again. */
-		if (op->role == VIPC_CALLER)
+		if (op->role != VIPC_ORPHAN)
 			vipc_wake(op->task);
 		vipc_match(ep);
 	}
@@ -431,27 +543,58 @@ static void vipc_requeue(struct vipc_endpoint *ep, struct vipc_op *op)
 void vipc_endpoint_take_back(struct vipc_op *receiver)
 {
 	struct vipc_endpoint *ep = receiver->cap->endpoint;
-	u64 token = receiver->msg.reply;
-	struct vipc_op *op = receiver->orphan;
+	bool taken = receiver->msg.reply ||
+		     (receiver->x && receiver->x->taken);
+	bool told = receiver->msg.flags & VIPC_MSG_FROM_KERNEL;
+	struct vipc_op *op = told ? NULL : receiver->carrier;
 
-	if (!op && !token) {
+	if (!op && !taken && !told) {
 		op = vipc_new_orphan(receiver);
 		if (!op)
 			vipc_count(VIPC_DROPPED);
 	}
 
 	spin_lock(&ep->lock);
-	if (token) {
-		op = vipc_find_caller(receiver->cap, token);
+	if (taken) {
+		op = vipc_find_taken(receiver);
 		if (op) {
 			vipc_leave_service(ep, op);
 			op->delivered = false;
-			ep->called--;
+			vipc_uncount(ep, op);
+			if (receiver->x && receiver->x->cargo)
+				swap(op->x->cargo, receiver->x->cargo);
 		}
 	}
 	ep->received--;
-	/* Nothing to give back: the caller has left, or there was no memory. */
+	if (told) {
+		vipc_pending_give_back(ep, receiver);
+		vipc_match(ep);
+	}
+	/* Else nothing to give back: the caller has left, or there was no memory. */
 	if (op)
 		vipc_requeue(ep, op);
 	spin_unlock(&ep->lock);
+}
+
+/**
+ * vipc_endpoint_notify() - send bits to whoever receives next
+ * @cap: the capability to send through
+ * @bits: to be ORed to those that were not received yet
+ *
+ * Context: takes the endpoint's lock.
+ * Return: 0, -EKEYREVOKED, -EACCES or -EPIPE.
+ */
+int vipc_endpoint_notify(struct vipc_cap *cap, u64 bits)
+{
+	struct vipc_endpoint *ep = cap->endpoint;
+	int err;
+
+	spin_lock(&ep->lock);
+	err = vipc_may_send(cap);
+	if (!err) {
+		vipc_pending_bits(ep, bits);
+		vipc_match(ep);
+	}
+	spin_unlock(&ep->lock);
+	return err;
 }

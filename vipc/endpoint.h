@@ -12,10 +12,15 @@
  *                +---> finished    +--------- in service ---> finished
  *                +---> in service               (reply, server gone)
  *
- * From any of them the thread itself may leave (signal, deadline), and
+ * A SEND with bytes or descriptors goes the way of a CALL: it is in service until its
+ * receiver has unpacked them. A caller whose reply is being copied into its room is
+ * in no place meanwhile (VIPC_ANSWERED): only who claimed it moves it on.
+ *
+ * From any of the places the thread itself may leave (signal, deadline), and
  * revocation or the death of the endpoint may finish it.
  *
- * Never are senders queued while receivers wait.
+ * Never are senders queued while receivers wait, and nothing else is pending then
+ * (pending.h). Who adds to what is pending calls vipc_match().
  *
  * Lock order::
  *
@@ -35,15 +40,23 @@
 #include <linux/types.h>
 
 #include "uapi/vipc.h"
+#include "vipc/payload.h"
+#include "vipc/pending.h"
+#include "vipc/poll.h"
 #include "vipc/wait.h"
 
 struct vipc_cap;
+
+/* vipc_endpoint.extras: what few endpoints have, in one word for the fast path */
+#define VIPC_HAS_PENDING	1	/* vipc_pending_take() may have something */
+#define VIPC_IS_POLLED		2	/* somebody has polled it; for ever */
 
 /**
  * struct vipc_endpoint - an endpoint
  * @lock: protects all that is not constant, the capabilities and the
  *	operations queued or in service; taken from process context only
  * @dead: nothing will be delivered any more; never becomes false again
+ * @extras: VIPC_HAS_PENDING, VIPC_IS_POLLED
  * @receivers: waiting receivers, the last to come first
  * @senders: requests that wait for a receiver, first come first served
  * @next_token: reply token of the next call
@@ -58,6 +71,11 @@ struct vipc_cap;
  * @receiver_caps: the capabilities with RIGHT_RECV; when it runs empty, the
  *	endpoint is dead
  * @revocations: REVOKEs under way
+ * @pending: messages that no thread waits with
+ * @pollers: who polls
+ * @spare: memory for the next cargo
+ * @max_len: largest number of bytes in a request
+ * @max_fds: largest number of descriptors in a request
  * @for_reply: how callers wait; no lock, see &struct vipc_patience
  * @for_request: how receivers wait; likewise
  * @id: constant
@@ -68,6 +86,7 @@ struct vipc_cap;
 struct vipc_endpoint {
 	spinlock_t lock;	/* see @lock above */
 	bool dead;
+	u32 extras;
 	struct hlist_head receivers;
 	struct list_head senders;
 	u64 next_token;
@@ -83,6 +102,11 @@ struct vipc_endpoint {
 	struct vipc_patience for_request;
 	struct list_head receiver_caps;
 	struct list_head revocations;
+	struct vipc_pending pending;
+	struct vipc_pollers pollers;
+	struct vipc_spare spare;
+	u32 max_len;
+	u32 max_fds;
 	u64 id;
 	pid_t owner;
 	char comm[TASK_COMM_LEN];
@@ -90,20 +114,35 @@ struct vipc_endpoint {
 };
 
 /* endpoint.c */
-int vipc_endpoint_may_send(struct vipc_cap *cap);
+int vipc_endpoint_may_send(struct vipc_cap *cap, u32 len, u32 nr_fds);
 int vipc_endpoint_send(struct vipc_op *op, bool nonblock);
 int vipc_endpoint_receive(struct vipc_op *op, bool nonblock, bool *replied);
-int vipc_endpoint_reply(struct vipc_cap *server, const struct vipc_msg *reply);
+int vipc_endpoint_reply(struct vipc_cap *server, const struct vipc_msg *reply,
+			struct vipc_xop *x);
+int vipc_endpoint_notify(struct vipc_cap *cap, u64 bits);
 int vipc_endpoint_abandon(struct vipc_op *op, int why);
 void vipc_endpoint_take_back(struct vipc_op *receiver);
+
+/* service.c */
+int vipc_endpoint_may_answer(struct vipc_cap *server, u64 token,
+			     const struct vipc_xop *x);
+int vipc_endpoint_claim(struct vipc_cap *server, u64 token, struct vipc_xop *x);
+void vipc_endpoint_unclaim(struct vipc_cap *server, struct vipc_xop *x);
+void vipc_endpoint_taken(struct vipc_op *receiver);
+void vipc_endpoint_reject(struct vipc_op *receiver);
 
 /* lifetime.c */
 struct vipc_cap *vipc_endpoint_open(u32 rights);
 void vipc_endpoint_close(struct vipc_cap *cap);
+int vipc_endpoint_may_derive(struct vipc_cap *cap,
+			     const struct vipc_derive *wanted);
 struct vipc_cap *vipc_endpoint_derive(struct vipc_cap *cap,
 				      const struct vipc_derive *wanted);
 int vipc_endpoint_revoke(struct vipc_cap *cap);
 int vipc_endpoint_shutdown(struct vipc_cap *cap);
+
+/* config.c */
+int vipc_endpoint_config(struct vipc_cap *cap, struct vipc_config *config);
 
 /**
  * vipc_endpoint_await() - wait for the end of an operation

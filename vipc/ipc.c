@@ -3,7 +3,6 @@
  * The five operations, from the message in user memory to the message in user
  * memory. Each keeps its state on the stack of the thread that asked for it.
  */
-#include <linux/ktime.h>
 #include <linux/slab.h>
 
 #include "vipc/capability.h"
@@ -12,30 +11,6 @@
 #include "vipc/fastpath.h"
 #include "vipc/ipc.h"
 #include "vipc/stats.h"
-
-#define VIPC_FLAGS_KNOWN	(VIPC_NONBLOCK | VIPC_UNINTERRUPTIBLE)
-
-static int vipc_check_flags(const struct vipc_msg *msg)
-{
-	return msg->flags & VIPC_FLAGS_IN_MASK & ~VIPC_FLAGS_KNOWN ? -EINVAL : 0;
-}
-
-/* Has the deadline passed already? */
-static bool vipc_too_late(const struct vipc_msg *msg)
-{
-	return msg->deadline_ns && msg->deadline_ns <= ktime_get_ns();
-}
-
-/* Tells a sender that failed whether a receiver had its request. */
-static void vipc_put_delivered(struct vipc_msg __user *umsg, u32 flags,
-			       bool delivered)
-{
-	flags &= ~VIPC_FLAGS_OUT_MASK;
-	if (delivered)
-		flags |= VIPC_MSG_DELIVERED;
-	/* An error is on its way already; a fault here could not add to it. */
-	put_user(flags, &umsg->flags);
-}
 
 static __always_inline int vipc_request(struct vipc_cap *cap,
 					struct vipc_msg __user *umsg,
@@ -61,7 +36,7 @@ static __always_inline int vipc_request(struct vipc_cap *cap,
 
 	/* What cannot be answered in time is not asked. */
 	if (role == VIPC_CALLER && unlikely(vipc_too_late(&op.msg)))
-		err = vipc_endpoint_may_send(cap) ?: -ETIMEDOUT;
+		err = vipc_endpoint_may_send(cap, 0, 0) ?: -ETIMEDOUT;
 	else
 		err = vipc_endpoint_send(&op, flags & VIPC_NONBLOCK);
 	if (err == -EINPROGRESS || (role == VIPC_CALLER && !err))
@@ -129,7 +104,7 @@ static __always_inline int vipc_receive(struct vipc_cap *cap,
 	if (likely(!err)) {
 		err = vipc_put_msg(umsg, &op.msg);
 		if (likely(!err)) {
-			kfree(op.orphan);
+			kfree(op.carrier);
 			vipc_count(VIPC_RECEIVES);
 			return 0;
 		}
@@ -188,8 +163,31 @@ int vipc_reply(struct vipc_cap *cap, struct vipc_msg __user *umsg)
 	if (!err)
 		err = vipc_check_flags(&msg);
 	if (!err)
-		err = vipc_endpoint_reply(cap, &msg);
+		err = vipc_endpoint_reply(cap, &msg, NULL);
 	if (!err)
 		vipc_count(VIPC_REPLIES);
+	return err;
+}
+
+/**
+ * vipc_notify() - NOTIFY: send bits to whoever receives next
+ * @cap: the capability to send through
+ * @ubits: the bits in user memory
+ *
+ * Context: may fault on user memory; does not wait for anybody.
+ * Return: 0, or an error of the manual.
+ */
+int vipc_notify(struct vipc_cap *cap, const u64 __user *ubits)
+{
+	u64 bits;
+	int err;
+
+	if (copy_from_user(&bits, ubits, sizeof(bits)))
+		return -EFAULT;
+	if (!bits)
+		return -EINVAL;
+	err = vipc_endpoint_notify(cap, bits);
+	if (!err)
+		vipc_count(VIPC_NOTIFIES);
 	return err;
 }

@@ -10,6 +10,7 @@
  * ends it, see vipc_evict().
  */
 #include <linux/lockdep.h>
+#include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 
@@ -19,9 +20,6 @@
 #include "vipc/stats.h"
 #include "vipc/view.h"
 
-/* Most steps wake a thread: some ten microseconds in one critical section. */
-#define VIPC_BATCH	32
-
 /* Steps of bounded work; false when nothing is left to do. */
 
 static bool vipc_drain_step(struct vipc_endpoint *ep)
@@ -29,7 +27,9 @@ static bool vipc_drain_step(struct vipc_endpoint *ep)
 	struct vipc_op *op;
 	struct vipc_cap *cap;
 
-	op = vipc_first_sender(ep) ?: vipc_first_receiver(ep);
+	vipc_count_by(VIPC_DROPPED, vipc_drop_kept(ep));
+	op = vipc_first_sender(ep) ?: vipc_first_blocked(ep) ?:
+	     vipc_first_receiver(ep);
 	if (op) {
 		vipc_unqueue(ep, op);
 		vipc_finish_queued(op, vipc_op_revoked(op) ? -EKEYREVOKED :
@@ -48,12 +48,20 @@ static bool vipc_drain_step(struct vipc_endpoint *ep)
 	return true;
 }
 
+static void vipc_die(struct vipc_endpoint *ep)
+{
+	if (ep->dead)
+		return;
+	ep->dead = true;
+	vipc_poll_over(ep);
+}
+
 /* The capability's rights end: it receives nothing any more. */
 static void vipc_stop_receiving(struct vipc_endpoint *ep, struct vipc_cap *cap)
 {
 	list_del_init(&cap->as_receiver);
 	if (list_empty(&ep->receiver_caps))
-		ep->dead = true;
+		vipc_die(ep);
 }
 
 static bool vipc_close_step(struct vipc_endpoint *ep, struct vipc_cap *cap)
@@ -83,6 +91,7 @@ static bool vipc_revoke_step(struct vipc_endpoint *ep, struct vipc_cap *root)
 	if (!cap->revoked) {
 		cap->revoked = true;
 		vipc_stop_receiving(ep, cap);
+		vipc_watch_end(cap);
 		return true;
 	}
 	op = vipc_first_queued(cap);
@@ -140,6 +149,10 @@ int vipc_endpoint_revoke(struct vipc_cap *cap)
 		if (!(++steps % VIPC_BATCH))
 			vipc_breathe(ep);
 	list_del(&self.node);
+	if (steps) {
+		vipc_poll_over(ep);
+		vipc_match(ep);		/* notices of those that were watched */
+	}
 	vipc_drain(ep);
 	spin_unlock(&ep->lock);
 	return err;
@@ -174,6 +187,33 @@ static void vipc_link(struct vipc_endpoint *ep, struct vipc_cap *cap)
 	vipc_gauge_add(VIPC_CAPABILITIES, 1);
 }
 
+static int vipc_may_derive(struct vipc_cap *cap,
+			   const struct vipc_derive *wanted)
+{
+	int err = vipc_cap_may_derive(cap, wanted);
+
+	return !err && cap->endpoint->dead ? -EPIPE : err;
+}
+
+/**
+ * vipc_endpoint_may_derive() - would a capability be let derive that?
+ * @cap: the capability to derive from
+ * @wanted: what the new one shall be
+ *
+ * Context: takes the endpoint's lock.
+ * Return: 0, -EKEYREVOKED, -EACCES, -EINVAL or -EPIPE; it may change at any moment.
+ */
+int vipc_endpoint_may_derive(struct vipc_cap *cap,
+			     const struct vipc_derive *wanted)
+{
+	int err;
+
+	spin_lock(&cap->endpoint->lock);
+	err = vipc_may_derive(cap, wanted);
+	spin_unlock(&cap->endpoint->lock);
+	return err;
+}
+
 /**
  * vipc_endpoint_derive() - make a capability from another
  * @cap: the capability to derive from
@@ -187,24 +227,35 @@ struct vipc_cap *vipc_endpoint_derive(struct vipc_cap *cap,
 				      const struct vipc_derive *wanted)
 {
 	struct vipc_endpoint *ep = cap->endpoint;
+	struct vipc_watch *spare = NULL;
 	struct vipc_cap *child;
 	int err;
 
 	child = vipc_cap_new(ep, wanted->rights, wanted->badge);
-	if (!child)
+	if (child && wanted->flags & VIPC_DERIVE_NOTIFY_CLOSE)
+		spare = vipc_watch_new(wanted->badge);
+	if (!child || (wanted->flags & VIPC_DERIVE_NOTIFY_CLOSE && !spare)) {
+		vipc_cap_free(child);
 		return ERR_PTR(-ENOMEM);
+	}
 
 	spin_lock(&ep->lock);
 	vipc_help_revoke(ep);
-	err = vipc_cap_may_derive(cap, wanted);
-	if (!err && ep->dead)
-		err = -EPIPE;
+	err = vipc_may_derive(cap, wanted);
 	if (!err) {
 		vipc_cap_adopt(cap, child);
 		vipc_link(ep, child);
+		child->watch = cap->watch;
+		if (spare)
+			child->watch = vipc_watch_begin(ep, spare);
+		else if (child->watch)
+			child->watch->caps++;
 	}
+	if (spare && child->watch == spare)
+		spare = NULL;
 	spin_unlock(&ep->lock);
 
+	kfree(spare);
 	if (err) {
 		vipc_cap_free(child);
 		return ERR_PTR(err);
@@ -227,7 +278,7 @@ int vipc_endpoint_shutdown(struct vipc_cap *cap)
 	spin_lock(&ep->lock);
 	err = vipc_cap_check(cap, VIPC_RIGHT_RECV | VIPC_RIGHT_REVOKE);
 	if (!err)
-		ep->dead = true;
+		vipc_die(ep);
 	vipc_drain(ep);
 	spin_unlock(&ep->lock);
 	return err;
@@ -255,6 +306,10 @@ struct vipc_cap *vipc_endpoint_open(u32 rights)
 	INIT_LIST_HEAD(&ep->senders);
 	INIT_LIST_HEAD(&ep->receiver_caps);
 	INIT_LIST_HEAD(&ep->revocations);
+	vipc_pending_init(&ep->pending);
+	vipc_poll_init(ep);
+	ep->for_reply.limit_ns = U32_MAX;
+	ep->for_request.limit_ns = U32_MAX;
 	ep->next_token = get_random_u64() ?: VIPC_TOKEN_STEP;
 	ep->owner = current->tgid;
 	get_task_comm(ep->comm, current->group_leader);
@@ -284,6 +339,10 @@ void vipc_endpoint_close(struct vipc_cap *cap)
 	while (vipc_close_step(ep, cap))
 		if (!(++steps % VIPC_BATCH))
 			vipc_breathe(ep);
+	if (cap->watch) {
+		vipc_watch_end(cap);
+		vipc_match(ep);
+	}
 	vipc_drain(ep);
 	vipc_cap_bury(cap);
 	last = !--ep->nr_caps;
@@ -294,5 +353,8 @@ void vipc_endpoint_close(struct vipc_cap *cap)
 		return;
 	vipc_view_remove(ep);
 	vipc_gauge_add(VIPC_ENDPOINTS, -1);
+	vipc_poll_exit(ep);
+	vipc_pending_free(&ep->pending);
+	kvfree(ep->spare.cargo);
 	kfree(ep);
 }

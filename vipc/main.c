@@ -38,7 +38,9 @@ static int vipc_open(struct inode *inode, struct file *file)
 
 static int vipc_release(struct inode *inode, struct file *file)
 {
-	vipc_endpoint_close(file->private_data);
+	/* One that was made for a capability and did not get it has none. */
+	if (file->private_data)
+		vipc_endpoint_close(file->private_data);
 	return 0;
 }
 
@@ -48,29 +50,37 @@ static int vipc_derive(struct vipc_cap *cap,
 	struct vipc_derive wanted;
 	struct vipc_cap *child;
 	struct file *file;
-	int fd;
+	int fd, err;
 
 	if (copy_from_user(&wanted, arg, sizeof(wanted)))
 		return -EFAULT;
-	if (wanted.rights & ~VIPC_RIGHTS_ALL || wanted.flags || wanted.reserved)
+	if (wanted.rights & ~VIPC_RIGHTS_ALL ||
+	    wanted.flags & ~VIPC_DERIVE_NOTIFY_CLOSE || wanted.reserved)
 		return -EINVAL;
-	child = vipc_endpoint_derive(cap, &wanted);
-	if (IS_ERR(child))
-		return PTR_ERR(child);
+	/*
+	 * The capability comes last: if it is watched, it cannot be closed again
+	 * as if it had never been.
+	 */
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
-		goto close;
-	file = anon_inode_getfile("[vipc]", &vipc_fops, child, O_RDWR);
+		return vipc_endpoint_may_derive(cap, &wanted) ?: fd;
+	file = anon_inode_getfile("[vipc]", &vipc_fops, NULL, O_RDWR);
 	if (IS_ERR(file)) {
-		put_unused_fd(fd);
-		fd = PTR_ERR(file);
-		goto close;
+		err = PTR_ERR(file);
+		goto put;
 	}
+	child = vipc_endpoint_derive(cap, &wanted);
+	if (IS_ERR(child)) {
+		err = PTR_ERR(child);
+		fput(file);
+		goto put;
+	}
+	file->private_data = child;
 	fd_install(fd, file);
 	return fd;
-close:
-	vipc_endpoint_close(child);
-	return fd;
+put:
+	put_unused_fd(fd);
+	return err;
 }
 
 static int vipc_info(struct vipc_cap *cap, struct vipc_info __user *arg)
@@ -91,43 +101,79 @@ static int vipc_info(struct vipc_cap *cap, struct vipc_info __user *arg)
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
+static int vipc_config(struct vipc_cap *cap, struct vipc_config __user *arg)
+{
+	struct vipc_config config;
+	int err;
+
+	/* Readable and writable, before anything is changed. */
+	if (copy_from_user(&config, arg, sizeof(config)) ||
+	    copy_to_user(arg, &config, sizeof(config)))
+		return -EFAULT;
+	err = vipc_endpoint_config(cap, &config);
+	if (err)
+		return err;
+	return copy_to_user(arg, &config, sizeof(config)) ? -EFAULT : 0;
+}
+
+static __poll_t vipc_poll(struct file *file, poll_table *wait)
+{
+	return vipc_poll_cap(file->private_data, file, wait);
+}
+
+/*
+ * All but the two that are a round trip: these shall not pay for the registers and
+ * the stack that the others need.
+ */
+static noinline int vipc_ioctl_others(struct vipc_cap *cap, unsigned int cmd,
+				      void __user *p)
+{
+	switch (cmd) {
+	case VIPC_IOC_SEND:
+		return vipc_send(cap, p);
+	case VIPC_IOC_RECV:
+		return vipc_recv(cap, p);
+	case VIPC_IOC_REPLY:
+		return vipc_reply(cap, p);
+	case VIPC_IOC_CALL_X:
+		return vipc_call_x(cap, p);
+	case VIPC_IOC_REPLY_RECV_X:
+		return vipc_reply_recv_x(cap, p);
+	case VIPC_IOC_SEND_X:
+		return vipc_send_x(cap, p);
+	case VIPC_IOC_RECV_X:
+		return vipc_recv_x(cap, p);
+	case VIPC_IOC_REPLY_X:
+		return vipc_reply_x(cap, p);
+	case VIPC_IOC_NOTIFY:
+		return vipc_notify(cap, p);
+	case VIPC_IOC_DERIVE:
+		return vipc_derive(cap, p);
+	case VIPC_IOC_REVOKE:
+		return vipc_endpoint_revoke(cap);
+	case VIPC_IOC_SHUTDOWN:
+		return vipc_endpoint_shutdown(cap);
+	case VIPC_IOC_INFO:
+		return vipc_info(cap, p);
+	case VIPC_IOC_CONFIG:
+		return vipc_config(cap, p);
+	default:
+		return -ENOTTY;
+	}
+}
+
 static long vipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct vipc_cap *cap = file->private_data;
 	void __user *p = (void __user *)arg;
 	int ret;
 
-	switch (cmd) {
-	case VIPC_IOC_CALL:
-		ret = vipc_call(cap, p);
-		break;
-	case VIPC_IOC_REPLY_RECV:
+	if (likely(cmd == VIPC_IOC_REPLY_RECV))
 		ret = vipc_reply_recv(cap, p);
-		break;
-	case VIPC_IOC_SEND:
-		ret = vipc_send(cap, p);
-		break;
-	case VIPC_IOC_RECV:
-		ret = vipc_recv(cap, p);
-		break;
-	case VIPC_IOC_REPLY:
-		ret = vipc_reply(cap, p);
-		break;
-	case VIPC_IOC_DERIVE:
-		ret = vipc_derive(cap, p);
-		break;
-	case VIPC_IOC_REVOKE:
-		ret = vipc_endpoint_revoke(cap);
-		break;
-	case VIPC_IOC_SHUTDOWN:
-		ret = vipc_endpoint_shutdown(cap);
-		break;
-	case VIPC_IOC_INFO:
-		ret = vipc_info(cap, p);
-		break;
-	default:
-		return -ENOTTY;
-	}
+	else if (likely(cmd == VIPC_IOC_CALL))
+		ret = vipc_call(cap, p);
+	else
+		ret = vipc_ioctl_others(cap, cmd, p);
 	if (unlikely(ret < 0))
 		vipc_count_failure(ret);
 	return ret;
@@ -142,6 +188,7 @@ static const struct file_operations vipc_fops = {
 	.owner		= THIS_MODULE,
 	.open		= vipc_open,
 	.release	= vipc_release,
+	.poll		= vipc_poll,
 	.unlocked_ioctl	= vipc_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.show_fdinfo	= vipc_show_fdinfo,
@@ -177,7 +224,22 @@ static void vipc_check_abi(void)
 	BUILD_BUG_ON(offsetof(struct vipc_info, in_service) != 40);
 	BUILD_BUG_ON(offsetof(struct vipc_info, sent) != 48);
 	BUILD_BUG_ON(offsetof(struct vipc_info, replied) != 72);
-	BUILD_BUG_ON(offsetof(struct vipc_info, reserved) != 80);
+	BUILD_BUG_ON(offsetof(struct vipc_info, max_len) != 80);
+	BUILD_BUG_ON(offsetof(struct vipc_info, buffered) != 92);
+	BUILD_BUG_ON(offsetof(struct vipc_info, reserved) != 96);
+
+	BUILD_BUG_ON(sizeof(struct vipc_config) != 32);
+	BUILD_BUG_ON(offsetof(struct vipc_config, max_len) != 4);
+	BUILD_BUG_ON(offsetof(struct vipc_config, depth) != 12);
+	BUILD_BUG_ON(offsetof(struct vipc_config, reserved) != 24);
+
+	BUILD_BUG_ON(sizeof(struct vipc_xmsg) != 128);
+	BUILD_BUG_ON(offsetof(struct vipc_xmsg, tx_buf) != 64);
+	BUILD_BUG_ON(offsetof(struct vipc_xmsg, tx_len) != 80);
+	BUILD_BUG_ON(offsetof(struct vipc_xmsg, tx_fds) != 88);
+	BUILD_BUG_ON(offsetof(struct vipc_xmsg, tx_nfds) != 104);
+	BUILD_BUG_ON(offsetof(struct vipc_xmsg, reply_len) != 112);
+	BUILD_BUG_ON(offsetof(struct vipc_xmsg, reserved) != 120);
 }
 
 static int __init vipc_init(void)

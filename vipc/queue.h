@@ -20,6 +20,8 @@
 
 #include "vipc/capability.h"
 #include "vipc/endpoint.h"
+#include "vipc/payload.h"
+#include "vipc/poll.h"
 #include "vipc/wait.h"
 
 /*
@@ -28,6 +30,15 @@
  * or off by one is nobody's.
  */
 #define VIPC_TOKEN_STEP	0x9e3779b97f4a7c15ull
+
+/*
+ * Steps of a long work that are done without letting go of the lock. Most wake a
+ * thread: some ten microseconds in one critical section.
+ */
+#define VIPC_BATCH	32
+
+/* Messages that nobody has sent. */
+#define VIPC_MSG_FROM_KERNEL	(VIPC_MSG_NOTIFICATION | VIPC_MSG_BADGE_CLOSED)
 
 static inline struct vipc_op *vipc_first_receiver(struct vipc_endpoint *ep)
 {
@@ -51,12 +62,34 @@ static inline struct vipc_op *vipc_first_sender(struct vipc_endpoint *ep)
 	return list_first_entry_or_null(&ep->senders, struct vipc_op, queue);
 }
 
+/* The first SEND that waits for a slot, see pending.h. */
+static inline struct vipc_op *vipc_first_blocked(struct vipc_endpoint *ep)
+{
+	return list_first_entry_or_null(&ep->pending.blocked, struct vipc_op,
+					queue);
+}
+
 void vipc_finish_queued(struct vipc_op *op, int outcome);
+void vipc_match(struct vipc_endpoint *ep);
 
 /* A revocation may need some time to reach what is queued: is it to come? */
 static inline bool vipc_op_revoked(const struct vipc_op *op)
 {
 	return op->role != VIPC_ORPHAN && op->cap->revoked;
+}
+
+/* Tells those who poll that there is something to receive. */
+static inline void vipc_poll_readable(struct vipc_endpoint *ep)
+{
+	if (unlikely(ep->extras & VIPC_IS_POLLED))
+		vipc_poll_wake_readers(ep);
+}
+
+/* Tells those who poll that a SEND would not block now. */
+static inline void vipc_poll_writable(struct vipc_endpoint *ep)
+{
+	if (unlikely(ep->extras & VIPC_IS_POLLED))
+		vipc_poll_wake_writers(ep);
 }
 
 /* Lets others have the lock, and this CPU, in the midst of a long work. */
@@ -88,10 +121,13 @@ static inline void vipc_pop_receiver(struct vipc_endpoint *ep,
 	ep->nr_receivers--;
 }
 
+/* To @queue: the endpoint's senders, or those that wait for a slot. */
 static inline void vipc_queue_sender(struct vipc_endpoint *ep,
-				     struct vipc_op *op)
+				     struct vipc_op *op,
+				     struct list_head *queue)
 {
-	list_add_tail(&op->queue, &ep->senders);
+	list_add_tail(&op->queue, queue);
+	op->seq = ++ep->pending.last_seq;
 	if (op->role != VIPC_ORPHAN)
 		hlist_add_head(&op->by_cap, &op->cap->ops);
 	ep->nr_senders++;
@@ -101,6 +137,7 @@ static inline void vipc_dequeue_sender(struct vipc_endpoint *ep,
 				       struct vipc_op *op)
 {
 	list_del(&op->queue);
+	ep->pending.heard = false;
 	if (op->role != VIPC_ORPHAN)
 		__hlist_del(&op->by_cap);
 	ep->nr_senders--;
@@ -118,7 +155,7 @@ static inline void vipc_unqueue(struct vipc_endpoint *ep, struct vipc_op *op)
 /*
  * Callers in service. Mostly there is one, or the last to be taken is the first
  * to be answered: that one is in server->latest, and only the others are in the
- * tree.
+ * tree. So are SENDs that wait until they are unpacked.
  */
 
 static inline struct vipc_op *vipc_caller(struct rb_node *node)
@@ -131,8 +168,16 @@ static inline struct vipc_op *vipc_first_caller(struct vipc_cap *server)
 	return server->latest ?: vipc_caller(rb_first(&server->in_service));
 }
 
+/* service.c */
+int vipc_may_answer(struct vipc_cap *server, u64 token,
+		    const struct vipc_xop *x, struct vipc_op **caller);
 struct vipc_op *vipc_search_caller(struct vipc_cap *server, u64 token);
+struct vipc_op *vipc_find_taken(struct vipc_op *receiver);
+struct vipc_op *vipc_search_service(struct vipc_cap *server, u64 token);
 void vipc_index_caller(struct vipc_cap *server, struct vipc_op *caller);
+bool vipc_cargo_fits(const struct vipc_cargo *cargo, const struct vipc_op *to);
+void vipc_hand_over_cargo(struct vipc_endpoint *ep, struct vipc_op *from,
+			  struct vipc_op *to);
 
 static inline struct vipc_op *vipc_find_caller(struct vipc_cap *server,
 					       u64 token)
@@ -144,21 +189,27 @@ static inline struct vipc_op *vipc_find_caller(struct vipc_cap *server,
 	return vipc_search_caller(server, token);
 }
 
-/* Before anybody can know the token. */
-static __always_inline void vipc_enter_service(struct vipc_endpoint *ep,
-					       struct vipc_cap *server,
-					       struct vipc_op *caller)
+/* A new token. */
+static __always_inline u64 vipc_next_token(struct vipc_endpoint *ep)
 {
 	u64 token = ep->next_token;
 
 	ep->next_token += VIPC_TOKEN_STEP;
 	if (unlikely(!ep->next_token))		/* 0: nobody waits */
 		ep->next_token += VIPC_TOKEN_STEP;
+	return token;
+}
+
+/* Before anybody can know the token. */
+static __always_inline void vipc_enter_service(struct vipc_endpoint *ep,
+					       struct vipc_cap *server,
+					       struct vipc_op *caller)
+{
+	caller->token = vipc_next_token(ep);
 	if (unlikely(server->latest))
 		vipc_index_caller(server, server->latest);
 	server->latest = caller;
 	ep->nr_in_service++;
-	caller->token = token;
 	caller->server = server;
 	caller->delivered = true;
 	WRITE_ONCE(caller->outcome, VIPC_IN_SERVICE);
@@ -198,7 +249,24 @@ static __always_inline void vipc_transfer(struct vipc_msg *to,
 	to->data[3] = from->data[3];
 }
 
-/* Moves a request to a receiver; both are off their queues. */
+/* Is there room for what a request carries? */
+static inline bool vipc_fits(const struct vipc_op *from,
+			     const struct vipc_op *to)
+{
+	return likely(!from->x) || vipc_cargo_fits(from->x->cargo, to);
+}
+
+/* It was not taken after all. */
+static inline void vipc_uncount(struct vipc_endpoint *ep,
+				const struct vipc_op *op)
+{
+	if (op->role == VIPC_CALLER)
+		ep->called--;
+	else
+		ep->sent--;
+}
+
+/* Moves a request to a receiver, for which it fits; both are off their queues. */
 static __always_inline void vipc_hand_over(struct vipc_endpoint *ep,
 					   struct vipc_op *from,
 					   struct vipc_op *to)
@@ -214,6 +282,8 @@ static __always_inline void vipc_hand_over(struct vipc_endpoint *ep,
 	}
 	ep->received++;
 	vipc_transfer(&to->msg, &from->msg, from->msg.badge, token);
+	if (unlikely(to->x))
+		vipc_hand_over_cargo(ep, from, to);
 }
 
 #endif /* VIPC_QUEUE_H */

@@ -55,6 +55,10 @@ static void vipc_view_snapshot(const struct vipc_endpoint *ep,
 	info->called = ep->called;
 	info->received = ep->received;
 	info->replied = ep->replied;
+	info->max_len = ep->max_len;
+	info->max_fds = ep->max_fds;
+	info->depth = ep->pending.depth;
+	info->buffered = ep->pending.count;
 }
 
 /**

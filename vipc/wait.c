@@ -142,16 +142,18 @@ static void vipc_rest_hit(struct vipc_rest *rest)
 		WRITE_ONCE(rest->until, 0);
 }
 
-static u32 vipc_spin_limit(void)
+static u32 vipc_spin_limit(const struct vipc_patience *patience)
 {
-	return min_t(u32, READ_ONCE(vipc_spin_ns), VIPC_MAX_SPIN_NS);
+	u32 limit = min_t(u32, READ_ONCE(vipc_spin_ns), VIPC_MAX_SPIN_NS);
+
+	return min(limit, READ_ONCE(patience->limit_ns));
 }
 
 /* After a miss nothing is known: then as long as is allowed. */
 static u32 vipc_spin_budget(const struct vipc_patience *patience)
 {
 	u32 budget = READ_ONCE(patience->spin_budget_ns);
-	u32 limit = vipc_spin_limit();
+	u32 limit = vipc_spin_limit(patience);
 
 	return budget ? min(budget, limit) : limit;
 }
@@ -198,7 +200,8 @@ static noinline bool vipc_spin(struct vipc_op *op, struct task_struct *peer,
 			       bool always)
 {
 	struct vipc_patience *patience = op->patience;
-	u32 budget = always ? vipc_spin_limit() : vipc_spin_budget(patience);
+	u32 budget = always ? vipc_spin_limit(patience) :
+			      vipc_spin_budget(patience);
 	u64 start = local_clock(), elapsed;
 	bool finished;
 
@@ -428,7 +431,8 @@ static noinline bool vipc_sleep_until(u64 deadline_ns)
  *
  * A request that waits for a receiver is given up on any signal; whether one
  * in service is, was the caller's choice. The two states may follow each other
- * in either order while the thread sleeps, so each round looks again.
+ * in either order while the thread sleeps, so each round looks again. While the
+ * reply is being copied nothing ends the wait: that takes no page faults.
  *
  * Context: may sleep.
  * Return: as vipc_op_park().
@@ -448,6 +452,8 @@ int vipc_op_sleep(struct vipc_op *op)
 			break;
 		if (outcome == VIPC_IN_SERVICE)
 			state = op->service_state;
+		else if (outcome == VIPC_ANSWERED)
+			state = TASK_UNINTERRUPTIBLE;
 		/* The barrier in here is (A), see wait.h. */
 		set_current_state(state | TASK_FREEZABLE);
 		if (READ_ONCE(op->outcome) != outcome)
@@ -457,7 +463,7 @@ int vipc_op_sleep(struct vipc_op *op)
 			break;
 		}
 		slept = true;
-		if (likely(!op->msg.deadline_ns)) {
+		if (likely(!op->msg.deadline_ns || outcome == VIPC_ANSWERED)) {
 			schedule();
 		} else if (!vipc_sleep_until(op->msg.deadline_ns)) {
 			ret = -ETIMEDOUT;

@@ -44,6 +44,7 @@
 #include "uapi/vipc.h"
 
 struct vipc_cap;
+struct vipc_xop;
 
 /**
  * struct vipc_rest - a way of waiting that is to be done without for some time
@@ -57,16 +58,18 @@ struct vipc_rest {
 
 /**
  * struct vipc_patience - how threads of one role wait at an endpoint
+ * @limit_ns: longest time without sleeping; endpoint's lock to write it
  * @spin: when it did not pay lately
  * @spin_budget_ns: how long to spin; 0: not known
  * @yield_misses: in a row, but for the hits since
  * @yield_skip: so many waits are to do without it
  *
- * All this is a guess, read and written without a lock by any thread that waits
+ * All but @limit_ns is a guess, read and written without a lock by any thread that waits
  * at the endpoint: if one value gets lost, or does not fit the next, somebody
  * waits in the wrong way, whose length is bounded all the same.
  */
 struct vipc_patience {
+	u32 limit_ns;
 	struct vipc_rest spin;
 	u32 spin_budget_ns;
 	u16 yield_misses;
@@ -87,6 +90,7 @@ enum vipc_role {
 enum {
 	VIPC_QUEUED = 1,	/* waits for a receiver, or for a sender */
 	VIPC_IN_SERVICE = 2,	/* a call that was taken, waits for its reply */
+	VIPC_ANSWERED = 3,	/* its reply is being copied, the thread cannot leave */
 };
 
 /**
@@ -102,20 +106,25 @@ enum {
  * @task: who waits; constant; NULL for an orphan
  * @cap: the capability used, which stays open while the operation runs;
  *	constant; NULL for an orphan
- * @server: of a caller in service: the capability that took the call;
+ * @server: of what is in service: the capability that took the call;
  *	endpoint's lock. It stays valid: closing it ends the service first
- * @orphan: of a receiver: the orphan that it was given, now its own
+ * @carrier: of a receiver: what its message came in, now its own, to be freed
+ *	with kfree(): an orphan, or a watch if it is a notice; or NULL
+ * @x: bytes and descriptors, or NULL: it carries none and has no room for them;
+ *	constant
  * @peer: whose work ends the wait, as far as known: a reference, or NULL; its
  *	own thread's
  * @patience: what to expect of waiting for @peer, if there is one; its own
  *	thread's
- * @queue: sender, caller, orphan while VIPC_QUEUED: in endpoint.senders;
- *	endpoint's lock
+ * @queue: sender, caller, orphan while VIPC_QUEUED: in endpoint.senders, or in
+ *	vipc_pending.blocked; endpoint's lock
  * @stack: receiver while VIPC_QUEUED: in endpoint.receivers; endpoint's lock
  * @service: caller while VIPC_IN_SERVICE and not server->latest: in
  *	server->in_service, by its reply token; endpoint's lock
  * @by_cap: while VIPC_QUEUED: in cap->ops; endpoint's lock
  * @token: of a caller in service: its reply token; endpoint's lock
+ * @seq: sender, caller, orphan while VIPC_QUEUED: its turn, 0 for what was taken
+ *	back; endpoint's lock
  */
 struct vipc_op {
 	struct vipc_msg msg;
@@ -127,7 +136,8 @@ struct vipc_op {
 	struct task_struct *task;
 	struct vipc_cap *cap;
 	struct vipc_cap *server;
-	struct vipc_op *orphan;
+	void *carrier;
+	struct vipc_xop *x;
 	struct task_struct *peer;
 	struct vipc_patience *patience;
 	union {
@@ -136,7 +146,10 @@ struct vipc_op {
 		struct rb_node service;
 	};
 	struct hlist_node by_cap;
-	u64 token;
+	union {
+		u64 token;
+		u64 seq;
+	};
 };
 
 /**
@@ -157,7 +170,8 @@ static inline void vipc_op_init(struct vipc_op *op, struct vipc_cap *cap,
 			    TASK_KILLABLE | TASK_NOLOAD : TASK_INTERRUPTIBLE;
 	op->task = current;
 	op->cap = cap;
-	op->orphan = NULL;
+	op->carrier = NULL;
+	op->x = NULL;
 	op->peer = NULL;
 }
 
@@ -175,7 +189,8 @@ extern unsigned int vipc_spin_ns;
 static inline void vipc_op_expect(struct vipc_op *op, struct task_struct *peer,
 				  struct vipc_patience *patience)
 {
-	if (unlikely(!READ_ONCE(vipc_spin_ns)))
+	if (unlikely(!READ_ONCE(vipc_spin_ns) ||
+		     !READ_ONCE(patience->limit_ns)))
 		return;
 	op->peer = get_task_struct(peer);
 	op->patience = patience;
