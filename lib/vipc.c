@@ -66,6 +66,27 @@ EXPORT int vipc_derive(int fd, unsigned int rights, __u64 badge)
 	return vipc_ioctl(fd, VIPC_IOC_DERIVE, &derive);
 }
 
+EXPORT int vipc_derive_watched(int fd, unsigned int rights, __u64 badge)
+{
+	struct vipc_derive derive = {
+		.rights = rights,
+		.flags = VIPC_DERIVE_NOTIFY_CLOSE,
+		.badge = badge,
+	};
+
+	return vipc_ioctl(fd, VIPC_IOC_DERIVE, &derive);
+}
+
+EXPORT int vipc_config(int fd, struct vipc_config *config)
+{
+	return vipc_ioctl(fd, VIPC_IOC_CONFIG, config);
+}
+
+EXPORT int vipc_notify(int fd, __u64 bits)
+{
+	return vipc_ioctl(fd, VIPC_IOC_NOTIFY, &bits);
+}
+
 EXPORT int vipc_send(int fd, struct vipc_msg *msg)
 {
 	return vipc_ioctl(fd, VIPC_IOC_SEND, msg);
@@ -89,6 +110,31 @@ EXPORT int vipc_reply(int fd, struct vipc_msg *msg)
 EXPORT int vipc_reply_recv(int fd, struct vipc_msg *msg)
 {
 	return vipc_ioctl(fd, VIPC_IOC_REPLY_RECV, msg);
+}
+
+EXPORT int vipc_send_x(int fd, struct vipc_xmsg *msg)
+{
+	return vipc_ioctl(fd, VIPC_IOC_SEND_X, msg);
+}
+
+EXPORT int vipc_recv_x(int fd, struct vipc_xmsg *msg)
+{
+	return vipc_ioctl(fd, VIPC_IOC_RECV_X, msg);
+}
+
+EXPORT int vipc_call_x(int fd, struct vipc_xmsg *msg)
+{
+	return vipc_ioctl(fd, VIPC_IOC_CALL_X, msg);
+}
+
+EXPORT int vipc_reply_x(int fd, struct vipc_xmsg *msg)
+{
+	return vipc_ioctl(fd, VIPC_IOC_REPLY_X, msg);
+}
+
+EXPORT int vipc_reply_recv_x(int fd, struct vipc_xmsg *msg)
+{
+	return vipc_ioctl(fd, VIPC_IOC_REPLY_RECV_X, msg);
 }
 
 EXPORT int vipc_revoke(int fd)
@@ -124,6 +170,7 @@ EXPORT __u64 vipc_deadline_after(__u64 timeout_ns)
 	return now + timeout_ns;
 }
 
+/* @msg is a message of its own, or the beginning of a struct vipc_xmsg. */
 static int with_timeout(int fd, unsigned long cmd, struct vipc_msg *msg,
 			__u64 timeout_ns)
 {
@@ -149,4 +196,19 @@ EXPORT int vipc_recv_timeout(int fd, struct vipc_msg *msg, __u64 timeout_ns)
 EXPORT int vipc_call_timeout(int fd, struct vipc_msg *msg, __u64 timeout_ns)
 {
 	return with_timeout(fd, VIPC_IOC_CALL, msg, timeout_ns);
+}
+
+EXPORT int vipc_send_x_timeout(int fd, struct vipc_xmsg *msg, __u64 timeout_ns)
+{
+	return with_timeout(fd, VIPC_IOC_SEND_X, &msg->msg, timeout_ns);
+}
+
+EXPORT int vipc_recv_x_timeout(int fd, struct vipc_xmsg *msg, __u64 timeout_ns)
+{
+	return with_timeout(fd, VIPC_IOC_RECV_X, &msg->msg, timeout_ns);
+}
+
+EXPORT int vipc_call_x_timeout(int fd, struct vipc_xmsg *msg, __u64 timeout_ns)
+{
+	return with_timeout(fd, VIPC_IOC_CALL_X, &msg->msg, timeout_ns);
 }
