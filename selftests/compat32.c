@@ -25,7 +25,20 @@
 #define EACCES		13
 #define EINVAL		22
 
+#define EBUSY		16
+#define EFAULT		14
+#define EMSGSIZE	90
+
 #define PEER		3
+
+/* The same numbers, hence the same layouts, as in a 64-bit program. */
+_Static_assert(VIPC_IOC_CALL == 0xC040E903, "struct vipc_msg");
+_Static_assert(VIPC_IOC_NOTIFY == 0xC008E906, "the bits");
+_Static_assert(VIPC_IOC_SEND_X == 0xC080E901, "struct vipc_xmsg");
+_Static_assert(VIPC_IOC_REPLY_RECV_X == 0xC080E905, "struct vipc_xmsg");
+_Static_assert(VIPC_IOC_DERIVE == 0xC018E910, "struct vipc_derive");
+_Static_assert(VIPC_IOC_INFO == 0xC070E913, "struct vipc_info");
+_Static_assert(VIPC_IOC_CONFIG == 0xC020E914, "struct vipc_config");
 
 static long call3(long nr, long a, long b, const void *c)
 {
@@ -89,7 +102,7 @@ static int alone(void)
 		.rights = VIPC_RIGHT_SEND,
 		.badge = 0x8000000000000001ull,
 	};
-	struct vipc_info info = { .reserved = { 0, 0, 0, 1 } };
+	struct vipc_info info = { .reserved = { 0, 1 } };
 	struct vipc_msg m = { .deadline_ns = 1 };
 	long ep, child;
 
@@ -115,12 +128,114 @@ static int alone(void)
 	return 0;
 }
 
+/* Bits, notices, a ring, and the large form of a message. */
+static int small_features(void)
+{
+	struct vipc_config config = {
+		.flags = VIPC_CONFIG_MAX_LEN | VIPC_CONFIG_MAX_FDS |
+			 VIPC_CONFIG_DEPTH | VIPC_CONFIG_SPIN_NS,
+		.max_len = 8192,
+		.max_fds = 2,
+		.depth = 3,
+		.spin_ns = 0xfffffffeu,
+	};
+	struct vipc_derive derive = {
+		.flags = VIPC_DERIVE_NOTIFY_CLOSE,
+		.badge = 0x8000000000000002ull,
+	};
+	unsigned long long bits = 0x8000000100000002ull;
+	struct vipc_info info = { 0 };
+	struct vipc_msg m = { .flags = VIPC_NONBLOCK };
+	long ep, child;
+
+	ep = call3(SYS_OPEN, (long)"/dev/vipc", O_RDWR, (void *)0);
+	STEP(40, ep >= 0);
+	STEP(41, !vipc(ep, VIPC_IOC_CONFIG, &config));
+	STEP(42, config.max_len == 8192 && config.max_fds == 2 &&
+	     config.depth == 3 && config.spin_ns == 0xfffffffeu);
+	config.depth = 4;
+	STEP(43, vipc(ep, VIPC_IOC_CONFIG, &config) == -EBUSY);
+	STEP(44, !vipc(ep, VIPC_IOC_INFO, &info) && info.max_len == 8192 &&
+	     info.max_fds == 2 && info.depth == 3 && !info.buffered);
+
+	STEP(45, !vipc(ep, VIPC_IOC_NOTIFY, &bits));
+	STEP(46, !vipc(ep, VIPC_IOC_RECV, &m));
+	STEP(47, m.data[0] == bits && !m.badge &&
+	     m.flags == (VIPC_NONBLOCK | VIPC_MSG_NOTIFICATION));
+	STEP(48, vipc(ep, VIPC_IOC_NOTIFY, (void *)0) == -EFAULT);
+	bits = 0;
+	STEP(49, vipc(ep, VIPC_IOC_NOTIFY, &bits) == -EINVAL);
+
+	child = vipc(ep, VIPC_IOC_DERIVE, &derive);
+	STEP(50, child >= 0);
+	STEP(51, !call3(SYS_CLOSE, child, 0, (void *)0));
+	STEP(52, !vipc(ep, VIPC_IOC_RECV, &m));
+	STEP(53, m.badge == derive.badge &&
+	     m.flags == (VIPC_NONBLOCK | VIPC_MSG_BADGE_CLOSED));
+
+	fill(&m, 0x13579bdf);
+	STEP(54, !vipc(ep, VIPC_IOC_SEND, &m));
+	STEP(55, !vipc(ep, VIPC_IOC_INFO, &info) && info.buffered == 1);
+	m = (struct vipc_msg){ 0 };
+	STEP(56, !vipc(ep, VIPC_IOC_RECV, &m) && same(&m, 0x13579bdf, 0));
+	STEP(57, !call3(SYS_CLOSE, ep, 0, (void *)0));
+	return 0;
+}
+
+static int large_form(void)
+{
+	struct vipc_config config = {
+		.flags = VIPC_CONFIG_MAX_LEN | VIPC_CONFIG_DEPTH,
+		.max_len = 16,
+		.depth = 1,
+	};
+	static char text[32];
+	struct vipc_xmsg x = {
+		.msg.flags = VIPC_NONBLOCK,
+		.tx_buf = (unsigned long)text,
+		.tx_len = 16,
+		.rx_buf = (unsigned long)text,
+		.rx_len = sizeof(text),
+	};
+	struct vipc_msg m;
+	long ep;
+
+	ep = call3(SYS_OPEN, (long)"/dev/vipc", O_RDWR, (void *)0);
+	STEP(60, ep >= 0);
+	STEP(61, !vipc(ep, VIPC_IOC_CONFIG, &config));
+	STEP(62, vipc(ep, VIPC_IOC_RECV_X, &x) == -EAGAIN);
+	STEP(63, x.rx_len == sizeof(text));
+	/* it is never kept */
+	STEP(64, vipc(ep, VIPC_IOC_SEND_X, &x) == -EAGAIN);
+	STEP(65, vipc(ep, VIPC_IOC_CALL_X, &x) == -EAGAIN);
+	x.tx_len = 17;
+	STEP(66, vipc(ep, VIPC_IOC_SEND_X, &x) == -EMSGSIZE);
+	x.msg.reply = 0xffffffff00000001ull;
+	x.tx_len = 16;
+	STEP(67, vipc(ep, VIPC_IOC_REPLY_X, &x) == -ESRCH);
+	STEP(68, vipc(ep, VIPC_IOC_REPLY_RECV_X, &x) == -ESRCH);
+	x.reserved = 1;
+	STEP(69, vipc(ep, VIPC_IOC_RECV_X, &x) == -EINVAL);
+	x.reserved = 0;
+	fill(&m, 0x2468ace0);
+	STEP(70, !vipc(ep, VIPC_IOC_SEND, &m));
+	STEP(71, !vipc(ep, VIPC_IOC_RECV_X, &x) && same(&x.msg, 0x2468ace0, 0));
+	STEP(72, !x.rx_len && !x.rx_nfds && !x.reply_len && !x.reply_nfds);
+	STEP(73, !call3(SYS_CLOSE, ep, 0, (void *)0));
+	return 0;
+}
+
 /* The stack is where the System V ABI wants it: no argument is looked at. */
 __attribute__((force_align_arg_pointer, used)) void _start(void);
 void _start(void)
 {
-	int step = with_peer();
+	static int (*const parts[])(void) = {
+		with_peer, alone, small_features, large_form,
+	};
+	int step = 0;
 
-	call3(SYS_EXIT, step ? step : alone(), 0, (void *)0);
+	for (unsigned int i = 0; i < 4 && !step; i++)
+		step = parts[i]();
+	call3(SYS_EXIT, step, 0, (void *)0);
 	__builtin_unreachable();
 }

@@ -500,4 +500,22 @@ TEST_F(lifetime, race_last_close_with_senders)
 	}
 }
 
+TEST(endpoint_numbers_are_not_used_again)
+{
+	uint64_t last = 0;
+	struct vipc_info info;
+
+	for (int i = 0; i < 200; i++) {
+		int fd = vt_open();
+
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, vt_info(fd, &info));
+		ASSERT_NE(0, info.endpoint);
+		/* Growing is not promised, but makes the check simple. */
+		ASSERT_LT(last, info.endpoint);
+		last = info.endpoint;
+		close(fd);
+	}
+}
+
 TEST_HARNESS_MAIN

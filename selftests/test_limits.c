@@ -5,13 +5,11 @@
  * peers, a seccomp filter, 32-bit programs. heavy_limits.c has those that take
  * longer, test_stop.c the freezer and tracers.
  */
+#include "vipc_group.h"
 #include "vipc_procs.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sys/resource.h>
-
-#define CGROUP_ROOT	"/sys/fs/cgroup"
 
 FIXTURE(limits)
 {
@@ -75,13 +73,6 @@ static long call_often(int fd, long n)
 
 /* ---- RLIMIT_NOFILE ---- */
 
-static int limit_files(rlim_t n)
-{
-	struct rlimit limit = { .rlim_cur = n, .rlim_max = n };
-
-	return setrlimit(RLIMIT_NOFILE, &limit) ? -errno : 0;
-}
-
 TEST_F(limits, no_descriptor_left)
 {
 	int last = -1, fd, n = 0, socks[2];
@@ -91,7 +82,7 @@ TEST_F(limits, no_descriptor_left)
 	pid = fork_server(self->ep);
 	ASSERT_LE(0, pid);
 	ASSERT_EQ(0, vt_wait_receivers(self->ep, 1));
-	ASSERT_EQ(0, limit_files(64));
+	ASSERT_EQ(0, vg_limit_files(64));
 	while ((fd = vt_derive(self->ep, VIPC_RIGHT_SEND, 7)) >= 0) {
 		last = fd;
 		n++;
@@ -122,50 +113,6 @@ TEST_F(limits, no_descriptor_left)
 
 /* ---- a memory cgroup at its limit ---- */
 
-struct group {
-	char dir[64];
-};
-
-static int group_write(const struct group *g, const char *name, const char *text)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", g->dir, name);
-	return vt_write_file(path, text);
-}
-
-static int group_join(const struct group *g)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", getpid());
-	return group_write(g, "cgroup.procs", text);
-}
-
-static int group_make(struct group *g, const char *max)
-{
-	int ret = vt_write_file(CGROUP_ROOT "/cgroup.subtree_control", "+memory");
-
-	if (ret)
-		return ret;
-	snprintf(g->dir, sizeof(g->dir), CGROUP_ROOT "/vipc-limits-%d", getpid());
-	if (mkdir(g->dir, 0755))
-		return -errno;
-	return group_write(g, "memory.max", max);
-}
-
-#define GROUP_FILES	20000
-
-/* All memory that it will touch is there, and was charged elsewhere. */
-static void enter_group(const struct group *g, bool may_be_killed)
-{
-	if (limit_files(GROUP_FILES) || mlockall(MCL_CURRENT | MCL_FUTURE) ||
-	    vt_write_file("/proc/self/oom_score_adj",
-			  may_be_killed ? "1000" : "-1000") ||
-	    group_join(g))
-		_exit(1);
-}
-
 /* Derives until there is no memory for more: how many there are then. */
 static long derive_until_enomem(int ep, long *err)
 {
@@ -179,11 +126,11 @@ static long derive_until_enomem(int ep, long *err)
 TEST_F(limits, no_memory_left)
 {
 	long *out = self->out;
-	struct group g;
+	struct vg_group g;
 	pid_t server, pid;
 
-	if (group_make(&g, "2M"))
-		SKIP(return, "no cgroup2 with the memory controller on " CGROUP_ROOT);
+	if (vg_make(&g, "2M"))
+		SKIP(return, VG_NONE);
 	server = fork_server(self->ep);
 	ASSERT_LE(0, server);
 	ASSERT_EQ(0, vt_wait_receivers(self->ep, 1));
@@ -193,7 +140,7 @@ TEST_F(limits, no_memory_left)
 		struct vipc_info info;
 
 		vp_keep_only(self->ep);
-		enter_group(&g, false);
+		vg_enter(&g, false);
 		out[0] = derive_until_enomem(self->ep, &out[1]);
 		out[2] = vt_info(self->ep, &info);
 		out[3] = info.capabilities;
@@ -215,7 +162,7 @@ TEST_F(limits, no_memory_left)
 	EXPECT_EQ(10, call_often(self->ep, 10));
 	EXPECT_EQ(0, vt_shutdown(self->ep));
 	EXPECT_EQ(0, vt_reap(server));
-	EXPECT_EQ(0, vt_wait_until(!rmdir(g.dir)));
+	EXPECT_EQ(0, vg_remove(&g));
 }
 
 /* The usual end: the group's process is killed, with a call in its hands. */
@@ -223,19 +170,19 @@ TEST_F(limits, killed_by_memory_cgroup)
 {
 	struct vp_op *caller = self->op;
 	int server = vt_derive(self->ep, VIPC_RIGHT_RECV | VIPC_RIGHT_GRANT, 0);
-	struct group g;
+	struct vg_group g;
 	pid_t pid;
 
 	ASSERT_LE(0, server);
-	if (group_make(&g, "2M"))
-		SKIP(return, "no cgroup2 with the memory controller on " CGROUP_ROOT);
+	if (vg_make(&g, "2M"))
+		SKIP(return, VG_NONE);
 	pid = vt_fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		struct vipc_msg m = { 0 };
 
 		vp_keep_only(server);
-		enter_group(&g, true);
+		vg_enter(&g, true);
 		if (vt_recv(server, &m))
 			_exit(1);
 		for (;;)
@@ -249,7 +196,7 @@ TEST_F(limits, killed_by_memory_cgroup)
 	EXPECT_TRUE(vp_delivered(&caller->msg));
 	EXPECT_EQ(0, vt_wait_capabilities(self->ep, 1));
 	EXPECT_EQ(0, vp_wait_idle(self->ep));
-	EXPECT_EQ(0, vt_wait_until(!rmdir(g.dir)));
+	EXPECT_EQ(0, vg_remove(&g));
 }
 
 /* ---- CPUs that come and go ---- */

@@ -375,7 +375,7 @@ TEST_F(poison, info)
 		EXPECT_EQ(0, vt_ioctl(self->cap, VIPC_IOC_INFO, arg));
 		EXPECT_AREA(at, &want);
 		/* Refused: not a byte is written. */
-		mine.reserved[3] = 1;
+		mine.reserved[1] = 1;
 		arg = area_put(self->a, at, &mine, sizeof(mine));
 		EXPECT_EQ(-EINVAL, vt_ioctl(self->cap, VIPC_IOC_INFO, arg));
 		EXPECT_AREA(at, &mine);

@@ -129,6 +129,51 @@ static inline int vt_info(int fd, struct vipc_info *info)
 	return vt_ioctl(fd, VIPC_IOC_INFO, info);
 }
 
+static inline int vt_notify(int fd, uint64_t bits)
+{
+	return vt_ioctl(fd, VIPC_IOC_NOTIFY, &bits);
+}
+
+static inline int vt_derive_flags(int fd, uint32_t rights, uint64_t badge,
+				  uint32_t flags)
+{
+	struct vipc_derive d = {
+		.rights = rights,
+		.flags = flags,
+		.badge = badge,
+	};
+
+	return vt_ioctl(fd, VIPC_IOC_DERIVE, &d);
+}
+
+/* One whose end is told to the receivers. */
+static inline int vt_derive_watched(int fd, uint32_t rights, uint64_t badge)
+{
+	return vt_derive_flags(fd, rights, badge, VIPC_DERIVE_NOTIFY_CLOSE);
+}
+
+static inline int vt_config(int fd, struct vipc_config *c)
+{
+	return vt_ioctl(fd, VIPC_IOC_CONFIG, c);
+}
+
+static inline int vt_set_depth(int fd, uint32_t depth)
+{
+	struct vipc_config c = { .flags = VIPC_CONFIG_DEPTH, .depth = depth };
+
+	return vt_config(fd, &c);
+}
+
+static inline int vt_set_spin_ns(int fd, uint32_t spin_ns)
+{
+	struct vipc_config c = {
+		.flags = VIPC_CONFIG_SPIN_NS,
+		.spin_ns = spin_ns,
+	};
+
+	return vt_config(fd, &c);
+}
+
 /* ---- messages ---- */
 
 /* A message that can be told from any other: every word depends on @tag. */
@@ -147,6 +192,26 @@ static inline bool vt_msg_is(const struct vipc_msg *m, uint64_t tag)
 
 	return m->opcode == want.opcode &&
 	       !memcmp(m->data, want.data, sizeof(want.data));
+}
+
+/* What every message of the kernel's own is like, but for badge and data[0]. */
+static inline bool vt_msg_is_kernels(const struct vipc_msg *m, uint32_t flag)
+{
+	return !m->reply && !m->opcode && !m->data[1] && !m->data[2] &&
+	       !m->data[3] && (m->flags & ~VIPC_FLAGS_IN_MASK) == flag;
+}
+
+static inline bool vt_is_notification(const struct vipc_msg *m, uint64_t bits)
+{
+	return vt_msg_is_kernels(m, VIPC_MSG_NOTIFICATION) && !m->badge &&
+	       m->data[0] == bits;
+}
+
+/* The notice that the last watched capability with @badge is gone. */
+static inline bool vt_is_notice(const struct vipc_msg *m, uint64_t badge)
+{
+	return vt_msg_is_kernels(m, VIPC_MSG_BADGE_CLOSED) &&
+	       m->badge == badge && !m->data[0];
 }
 
 /* ---- time ---- */
@@ -172,6 +237,13 @@ static inline void vt_pause_us(unsigned int us)
 	};
 
 	nanosleep(&ts, NULL);
+}
+
+/* RECV of what must come: -ETIMEDOUT, instead of a test that hangs. */
+static inline int vt_recv_soon(int fd, struct vipc_msg *m)
+{
+	*m = (struct vipc_msg){ .deadline_ns = vt_now_ns() + VT_LIMIT_NS };
+	return vt_recv(fd, m);
 }
 
 /* ---- waiting for a state ---- */
@@ -219,6 +291,7 @@ static inline int vt_wait_info_u32(int fd, size_t offset, uint32_t n)
 #define vt_in_service(fd) vt_info_u32(fd, offsetof(struct vipc_info, in_service))
 #define vt_capabilities(fd) \
 	vt_info_u32(fd, offsetof(struct vipc_info, capabilities))
+#define vt_buffered(fd)	vt_info_u32(fd, offsetof(struct vipc_info, buffered))
 
 #define vt_wait_senders(fd, n) \
 	vt_wait_info_u32(fd, offsetof(struct vipc_info, senders), n)
@@ -228,6 +301,8 @@ static inline int vt_wait_info_u32(int fd, size_t offset, uint32_t n)
 	vt_wait_info_u32(fd, offsetof(struct vipc_info, in_service), n)
 #define vt_wait_capabilities(fd, n) \
 	vt_wait_info_u32(fd, offsetof(struct vipc_info, capabilities), n)
+#define vt_wait_buffered(fd, n) \
+	vt_wait_info_u32(fd, offsetof(struct vipc_info, buffered), n)
 #define vt_wait_state(fd, s) \
 	vt_wait_info_u32(fd, offsetof(struct vipc_info, state), s)
 

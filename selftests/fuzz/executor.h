@@ -223,7 +223,7 @@ static int derive_op(struct task *t, const struct op *op)
 	if (in_range(t, d, sizeof(*d)))
 		*d = (struct vipc_derive){
 			.rights = op->flags & 15,
-			.flags = op->flags >> 4 == 15,
+			.flags = op->flags >> 4 == 15 ? 2 : 0,
 			.badge = op->value & 3,
 			.reserved = op->flags >> 4 == 14,
 		};
@@ -238,7 +238,7 @@ static int info_op(struct task *t, const struct op *op)
 
 	if (in_range(t, info, sizeof(*info))) {
 		memset(info, 0, sizeof(*info));
-		info->reserved[op->value & 3] = op->flags >> 4 == 15;
+		info->reserved[op->value & 1] = op->flags >> 4 == 15;
 		info->reserved32 = op->flags >> 4 == 14;
 	}
 	return vt_ioctl(slot_fd(op->slot), VIPC_IOC_INFO, info);

@@ -1,0 +1,599 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation and every user copy in the operations with bytes and descriptors
+ * is made to fail, one by one. The error is a documented one or, where there is
+ * another way, there is none; and no message, no descriptor and no pinned page is
+ * lost by it.
+ */
+#include "vipc_inject.h"
+#include "vipc_payload.h"
+
+#define LARGE	(VX_PIN_MIN + 5000)
+#define BADGE	77
+#define NFDS	2
+
+FIXTURE(failnth)
+{
+	int fd, cap, nth, file, count;
+	long long dropped;
+	struct vi_sweep s;
+	struct vipc_info before, after;
+	uint8_t *out, *in, *back, *answer;
+	int32_t fds[NFDS], got[NFDS], got_back[NFDS];
+};
+
+/*
+ * An endpoint keeps the memory in which a message has travelled for the next one.
+ * With that, all fault points in the way of a message are copies; without, there
+ * are allocations before them.
+ */
+FIXTURE_VARIANT(failnth)
+{
+	uint32_t len;
+	uint32_t nfds;
+	bool new;		/* each time an endpoint that has had no message */
+};
+
+FIXTURE_VARIANT_ADD(failnth, bytes)
+{
+	.len = 100,
+};
+
+FIXTURE_VARIANT_ADD(failnth, descriptors)
+{
+	.nfds = NFDS,
+};
+
+FIXTURE_VARIANT_ADD(failnth, pinned)
+{
+	.len = LARGE,
+};
+
+FIXTURE_VARIANT_ADD(failnth, pinned_and_descriptors)
+{
+	.len = LARGE,
+	.nfds = NFDS,
+};
+
+FIXTURE_VARIANT_ADD(failnth, new_bytes)
+{
+	.len = 100,
+	.new = true,
+};
+
+FIXTURE_VARIANT_ADD(failnth, new_pinned_and_descriptors)
+{
+	.len = LARGE,
+	.nfds = NFDS,
+	.new = true,
+};
+
+static int renew(int *fd, int *cap)
+{
+	if (*fd >= 0) {
+		close(*cap);
+		close(*fd);
+	}
+	*fd = vt_open();
+	if (*fd < 0)
+		return *fd;
+	*cap = vt_derive(*fd, VIPC_RIGHT_SEND | VIPC_RIGHT_GRANT, BADGE);
+	return *cap < 0 ? *cap : vx_limits(*fd, LARGE, NFDS);
+}
+
+/* One message, after which there is memory for the next one. */
+static int warm(int fd, int cap, uint8_t *bytes)
+{
+	struct vipc_xmsg tx = vx_msg(1, bytes, 100), rx = vx_room(bytes, 100);
+	struct vt_op op = { 0 };
+	int ret = vx_queue(&op, cap, VIPC_IOC_SEND_X, &tx);
+
+	if (!ret)
+		ret = vx_recv(fd, &rx);
+	return ret ? ret : vx_end(&op);
+}
+
+FIXTURE_SETUP(failnth)
+{
+	const char *why = vi_setup();
+
+	if (why)
+		SKIP(return, "%s", why);
+	self->nth = vi_open();
+	ASSERT_LE(0, self->nth);
+	self->fd = -1;
+	ASSERT_EQ(0, renew(&self->fd, &self->cap));
+	self->file = memfd_create("vipc", 0);
+	ASSERT_LE(0, self->file);
+	for (int i = 0; i < NFDS; i++)
+		self->fds[i] = self->file;
+	self->out = vx_map(LARGE);
+	self->in = vx_map(LARGE);
+	self->back = vx_map(LARGE);
+	self->answer = vx_map(LARGE);
+	ASSERT_NE(NULL, self->answer);
+	/* All of it is there, so that page faults are no fault points. */
+	vx_fill(self->out, LARGE, 1);
+	vx_fill(self->back, LARGE, 2);
+	memset(self->in, 0, LARGE);
+	memset(self->answer, 0, LARGE);
+	if (!variant->new) {
+		ASSERT_EQ(0, warm(self->fd, self->cap, self->in));
+	}
+	self->count = vx_count_fds();
+	self->dropped = vt_stat_value("dropped");
+}
+
+/* Whatever the test did, all is as at the beginning. */
+FIXTURE_TEARDOWN(failnth)
+{
+	EXPECT_LT(self->s.nth, VI_MAX_NTH);
+	EXPECT_EQ(0, vp_wait_idle(self->fd));
+	EXPECT_EQ(2, vt_capabilities(self->fd));
+	EXPECT_EQ(self->dropped, vt_stat_value("dropped"));
+	EXPECT_EQ(self->count, vx_count_fds());
+	EXPECT_EQ(0, vx_pinned_kib());
+	TH_LOG("%u fault points: %u EFAULT, %u ENOMEM, %u without consequence",
+	       self->s.nth, self->s.efault, self->s.enomem, self->s.tolerated);
+	close(self->cap);
+	close(self->fd);
+	close(self->nth);
+	close(self->file);
+}
+
+#define begin() do {							\
+	if (variant->new) {						\
+		ASSERT_EQ(0, renew(&self->fd, &self->cap));		\
+	}								\
+} while (0)
+
+#define mark()		ASSERT_EQ(0, vt_info(self->fd, &self->before))
+#define expect_unchanged() do {						\
+	ASSERT_EQ(0, vt_info(self->fd, &self->after));			\
+	EXPECT_EQ(0, memcmp(&self->before, &self->after,		\
+			    sizeof(self->before)));			\
+} while (0)
+
+#define armed(ofd, cmd, arg)						\
+	vi_ioctl(self->nth, self->s.nth, &self->s.injected, ofd, cmd, arg)
+
+/* Notes what the sweep's operation has returned, which may be one of three. */
+#define note(value) do {						\
+	self->s.ret = (value);						\
+	ASSERT_TRUE(self->s.ret == 0 || self->s.ret == -EFAULT ||	\
+		    self->s.ret == -ENOMEM) {				\
+		TH_LOG("fault point %u: %d", self->s.nth, self->s.ret);	\
+	}								\
+	EXPECT_TRUE(self->s.injected || !self->s.ret);			\
+	vi_note(&self->s);						\
+} while (0)
+
+#define request(x) do {							\
+	*(x) = vx_msg(self->s.nth, self->out, variant->len);		\
+	vx_set_fds(x, self->fds, variant->nfds);			\
+	vx_set_room(x, self->answer, variant->len);			\
+	vx_set_fd_room(x, self->got_back, variant->nfds);		\
+} while (0)
+
+#define room(x) do {							\
+	*(x) = vx_room(self->in, variant->len);				\
+	vx_set_fd_room(x, self->got, variant->nfds);			\
+	memset(self->in, 0, variant->len);				\
+} while (0)
+
+#define reply(x) do {							\
+	(x)->msg.opcode++;						\
+	vx_set_tx(x, self->back, variant->len);				\
+	vx_set_fds(x, self->fds, variant->nfds);			\
+} while (0)
+
+#define expect_request(x) do {						\
+	EXPECT_TRUE(vt_msg_is(&(x)->msg, self->s.nth));			\
+	EXPECT_EQ(BADGE, (x)->msg.badge);				\
+	EXPECT_EQ(variant->len, (x)->rx_len);				\
+	EXPECT_EQ(variant->nfds, (x)->rx_nfds);				\
+	EXPECT_TRUE(vx_is(self->in, variant->len, 1));			\
+	for (uint32_t f_ = 0; f_ < variant->nfds; f_++)			\
+		EXPECT_EQ(0, close(self->got[f_]));			\
+} while (0)
+
+#define expect_reply(x) do {						\
+	EXPECT_EQ(self->s.nth + 1, (x)->msg.opcode);			\
+	EXPECT_EQ(variant->len, (x)->rx_len);				\
+	EXPECT_EQ(variant->nfds, (x)->rx_nfds);				\
+	EXPECT_TRUE(vx_is(self->answer, variant->len, 2));		\
+	for (uint32_t f_ = 0; f_ < variant->nfds; f_++)			\
+		EXPECT_EQ(0, close(self->got_back[f_]));		\
+	memset(self->answer, 0, variant->len);				\
+} while (0)
+
+/* Takes the request, which must be there now, and answers a call. */
+#define take() do {							\
+	struct vipc_xmsg rx_;						\
+	room(&rx_);							\
+	ASSERT_EQ(0, vx_recv_now(self->fd, &rx_));			\
+	expect_request(&rx_);						\
+	if (rx_.msg.reply) {						\
+		reply(&rx_);						\
+		EXPECT_EQ(0, vx_reply(self->fd, &rx_));			\
+	}								\
+} while (0)
+
+/* A receiver waits; a SEND that fails leaves it waiting. */
+TEST_F(failnth, send_to_a_receiver)
+{
+	struct vt_op recv;
+	struct vipc_xmsg tx, rx;
+	bool waiting = false;
+
+	vi_for_each_nth(&self->s) {
+		if (!waiting) {
+			begin();
+			recv = (struct vt_op){ 0 };
+			room(&rx);
+			ASSERT_EQ(0, vx_wait(&recv, self->fd, VIPC_IOC_RECV_X,
+					     &rx));
+		}
+		mark();
+		request(&tx);
+		note(armed(self->cap, VIPC_IOC_SEND_X, &tx));
+		waiting = self->s.ret != 0;
+		if (waiting) {
+			expect_unchanged();
+			EXPECT_EQ(0, tx.msg.flags);
+			EXPECT_FALSE(vt_op_done(&recv));
+			EXPECT_EQ(0, vx_pinned_kib());
+			continue;
+		}
+		ASSERT_EQ(0, vx_end(&recv));
+		expect_request(&rx);
+	}
+	EXPECT_LE(variant->len == 100 ? 2 : 1, self->s.efault);
+	EXPECT_FALSE(waiting);
+}
+
+/* Nobody waits. */
+TEST_F(failnth, send_into_the_queue)
+{
+	vi_for_each_nth(&self->s) {
+		struct vi_op send = { 0 };
+		struct vipc_xmsg tx;
+
+		begin();
+		mark();
+		request(&tx);
+		send.op.arg = &tx;
+		ASSERT_EQ(0, vi_op_start(&send, self->s.nth, self->cap,
+					 VIPC_IOC_SEND_X));
+		ASSERT_EQ(0, vt_wait_until(vt_op_done(&send.op) ||
+					   vt_senders(self->fd) == 1));
+		if (vt_op_done(&send.op))
+			expect_unchanged();
+		else
+			take();
+		ASSERT_EQ(0, vt_op_join(&send.op));
+		self->s.injected = send.injected;
+		note(send.op.ret);
+		EXPECT_EQ(0, tx.msg.flags);
+		EXPECT_EQ(0, vx_pinned_kib());
+	}
+	EXPECT_EQ(0, self->s.ret);
+	EXPECT_LE(variant->len == 100 ? 2 : 1, self->s.efault);
+}
+
+/* A call fails before it is sent, or when it takes its answer. */
+TEST_F(failnth, call)
+{
+	int late = 0;
+
+	vi_for_each_nth(&self->s) {
+		struct vi_op call = { 0 };
+		struct vipc_xmsg tx;
+		bool taken = false;
+
+		begin();
+		mark();
+		request(&tx);
+		call.op.arg = &tx;
+		ASSERT_EQ(0, vi_op_start(&call, self->s.nth, self->cap,
+					 VIPC_IOC_CALL_X));
+		ASSERT_EQ(0, vt_wait_until(vt_op_done(&call.op) ||
+					   vt_senders(self->fd) == 1));
+		if (vt_op_done(&call.op)) {
+			expect_unchanged();
+		} else {
+			take();
+			taken = true;
+		}
+		ASSERT_EQ(0, vt_op_join(&call.op));
+		self->s.injected = call.injected;
+		note(call.op.ret);
+		if (!self->s.ret) {
+			EXPECT_TRUE(taken);
+			expect_reply(&tx);
+		} else {
+			EXPECT_EQ(taken ? VIPC_MSG_DELIVERED : 0, tx.msg.flags);
+			late += taken;
+		}
+		EXPECT_EQ(self->count, vx_count_fds());
+		EXPECT_EQ(0, vx_pinned_kib());
+	}
+	EXPECT_EQ(0, self->s.ret);
+	EXPECT_LE(variant->len == 100 ? 4 : 2, self->s.efault);
+	if (variant->new) {
+		EXPECT_LE(1, self->s.tolerated);
+	}
+	EXPECT_LE(1, late);
+}
+
+/* A reply that fails leaves its token valid. */
+TEST_F(failnth, reply)
+{
+	vi_for_each_nth(&self->s) {
+		struct vt_op call = { 0 };
+		struct vipc_xmsg tx, rx;
+
+		begin();
+		request(&tx);
+		/* The memory for the reply is allocated, too, if that is new. */
+		if (variant->new)
+			tx.tx_len = tx.tx_nfds = 0;
+		ASSERT_EQ(0, vx_start(&call, self->cap, VIPC_IOC_CALL_X, &tx));
+		room(&rx);
+		ASSERT_EQ(0, vx_recv(self->fd, &rx));
+		if (!variant->new)
+			expect_request(&rx);
+		mark();
+		reply(&rx);
+		note(armed(self->fd, VIPC_IOC_REPLY_X, &rx));
+		if (self->s.ret) {
+			expect_unchanged();
+			EXPECT_FALSE(vt_op_done(&call));
+			ASSERT_EQ(0, vx_reply(self->fd, &rx));
+		}
+		ASSERT_EQ(0, vx_end(&call));
+		expect_reply(&tx);
+	}
+	EXPECT_LE(variant->len == 100 ? 2 : 1, self->s.efault);
+}
+
+/* What a receive that has failed leaves behind: the message, as the first. */
+#define expect_given_back() do {					\
+	ASSERT_EQ(0, vt_wait_senders(self->fd, 1));			\
+	ASSERT_EQ(0, vt_info(self->fd, &self->after));			\
+	EXPECT_EQ(0, self->after.in_service);				\
+	EXPECT_EQ(self->before.received, self->after.received);		\
+	EXPECT_EQ(self->before.sent, self->after.sent);			\
+	EXPECT_EQ(self->before.called, self->after.called);		\
+	take();								\
+} while (0)
+
+static const unsigned long requests[] = { VIPC_IOC_SEND_X, VIPC_IOC_CALL_X };
+static const unsigned long receives[] = {
+	VIPC_IOC_RECV_X, VIPC_IOC_REPLY_RECV_X,
+};
+
+/* A message waits, and a receive fails. */
+static void from_the_queue(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(failnth) *self,
+			   const FIXTURE_VARIANT(failnth) *variant,
+			   unsigned long send_cmd, unsigned long recv_cmd)
+{
+	vi_for_each_nth(&self->s) {
+		struct vt_op send = { 0 };
+		struct vipc_xmsg tx, rx;
+
+		begin();
+		mark();
+		request(&tx);
+		ASSERT_EQ(0, vx_queue(&send, self->cap, send_cmd, &tx));
+		room(&rx);
+		note(armed(self->fd, recv_cmd, &rx));
+		if (self->s.ret) {
+			EXPECT_EQ(self->count, vx_count_fds());
+			EXPECT_FALSE(vt_op_done(&send));
+			EXPECT_EQ(0, rx.msg.reply);
+			expect_given_back();
+		} else {
+			expect_request(&rx);
+			if (rx.msg.reply) {
+				reply(&rx);
+				EXPECT_EQ(0, vx_reply(self->fd, &rx));
+			}
+		}
+		ASSERT_EQ(0, vx_end(&send));
+		if (send_cmd == VIPC_IOC_CALL_X)
+			expect_reply(&tx);
+	}
+	EXPECT_LE(variant->len == 100 ? 3 : 2, self->s.efault);
+}
+
+/* A receiver waits, gets a message, and cannot keep it. */
+static void while_it_waits(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(failnth) *self,
+			   const FIXTURE_VARIANT(failnth) *variant,
+			   unsigned long send_cmd, unsigned long recv_cmd)
+{
+	int late = 0;
+
+	vi_for_each_nth(&self->s) {
+		struct vi_op recv = { 0 };
+		struct vt_op send = { 0 };
+		struct vipc_xmsg tx, rx;
+		bool at_once;
+
+		begin();
+		mark();
+		room(&rx);
+		recv.op.arg = &rx;
+		ASSERT_EQ(0, vi_op_start(&recv, self->s.nth, self->fd, recv_cmd));
+		ASSERT_EQ(0, vt_wait_until(vt_op_done(&recv.op) ||
+					   vt_receivers(self->fd) == 1));
+		at_once = vt_op_done(&recv.op);
+		request(&tx);
+		ASSERT_EQ(0, vx_start(&send, self->cap, send_cmd, &tx));
+		ASSERT_EQ(0, vt_op_join(&recv.op));
+		self->s.injected = recv.injected;
+		note(recv.op.ret);
+		if (self->s.ret) {
+			late += !at_once;
+			EXPECT_EQ(0, rx.msg.reply);
+			expect_given_back();
+		} else {
+			expect_request(&rx);
+			if (rx.msg.reply) {
+				reply(&rx);
+				EXPECT_EQ(0, vx_reply(self->fd, &rx));
+			}
+		}
+		ASSERT_EQ(0, vx_end(&send));
+		if (send_cmd == VIPC_IOC_CALL_X)
+			expect_reply(&tx);
+		EXPECT_EQ(self->count, vx_count_fds());
+		EXPECT_EQ(0, vx_pinned_kib());
+	}
+	EXPECT_LE(1, late);
+}
+
+TEST_F(failnth, receive_from_the_queue)
+{
+	for (int i = 0; i < 4; i++)
+		from_the_queue(_metadata, self, variant, requests[i % 2],
+			       receives[i / 2]);
+}
+
+TEST_F(failnth, receive_while_it_waits)
+{
+	for (int i = 0; i < 4; i++)
+		while_it_waits(_metadata, self, variant, requests[i % 2],
+			       receives[i / 2]);
+}
+
+/* The reply goes out once, and the server can tell whether it did. */
+TEST_F(failnth, reply_recv)
+{
+	int before_reply = 0, after_reply = 0;
+
+	vi_for_each_nth(&self->s) {
+		struct vt_op call = { 0 }, next = { 0 };
+		struct vipc_xmsg tx, rx, tx_next;
+		uint64_t token;
+
+		begin();
+		request(&tx);
+		ASSERT_EQ(0, vx_start(&call, self->cap, VIPC_IOC_CALL_X, &tx));
+		room(&rx);
+		ASSERT_EQ(0, vx_recv(self->fd, &rx));
+		expect_request(&rx);
+		token = rx.msg.reply;
+		request(&tx_next);
+		tx_next.rx_len = tx_next.rx_nfds = 0;
+		ASSERT_EQ(0, vx_queue(&next, self->cap, VIPC_IOC_SEND_X,
+				      &tx_next));
+		mark();
+		reply(&rx);
+		vx_set_room(&rx, self->in, variant->len);
+		vx_set_fd_room(&rx, self->got, variant->nfds);
+		memset(self->in, 0, variant->len);
+		note(armed(self->fd, VIPC_IOC_REPLY_RECV_X, &rx));
+		if (!self->s.ret) {
+			expect_request(&rx);
+		} else if (rx.msg.reply) {
+			EXPECT_EQ(token, rx.msg.reply);
+			expect_unchanged();
+			EXPECT_FALSE(vt_op_done(&call));
+			ASSERT_EQ(0, vx_reply(self->fd, &rx));
+			take();
+			before_reply++;
+		} else {
+			take();
+			after_reply++;
+		}
+		rx.msg.reply = token;
+		EXPECT_EQ(-ESRCH, vt_reply(self->fd, &rx.msg));
+		ASSERT_EQ(0, vx_end(&call));
+		expect_reply(&tx);
+		ASSERT_EQ(0, vx_end(&next));
+		EXPECT_EQ(self->count, vx_count_fds());
+	}
+	EXPECT_LE(1, before_reply);
+	EXPECT_LE(1, after_reply);
+}
+
+/* Makes it so that all allocations of a thread that asks for it fail. */
+static int prepare_no_memory(void)
+{
+	const char * const set[][2] = {
+		{ "task-filter", "Y" }, { "interval", "1" }, { "times", "-1" },
+		{ "ignore-gfp-wait", "N" }, { "probability", "100" },
+	};
+	const char * const kinds[] = { "failslab", "fail_page_alloc" };
+	char path[96];
+	int ret = 0;
+
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(set) && !ret; i++) {
+		snprintf(path, sizeof(path), VI_DEBUGFS "%s/%s", kinds[i % 2],
+			 set[i / 2][0]);
+		ret = vt_write_file(path, set[i / 2][1]);
+	}
+	if (!ret)	/* single pages, too */
+		ret = vt_write_file(VI_DEBUGFS "fail_page_alloc/min-order", "0");
+	return ret ? ret : open("/proc/thread-self/make-it-fail", O_WRONLY | O_CLOEXEC);
+}
+
+/* One allocation that fails has a substitute. If all do, nothing has happened. */
+TEST_F(failnth, no_memory_at_all)
+{
+	struct vt_op call = { 0 };
+	struct vipc_xmsg tx, rx;
+	int ret[4], no_memory;
+
+	if (!variant->new)
+		return;		/* there is memory already */
+	/* Open before, as it could not be opened any more to end it. */
+	no_memory = prepare_no_memory();
+	ASSERT_LE(0, no_memory);
+	mark();
+	request(&tx);
+	tx.msg.flags = VIPC_NONBLOCK;	/* EAGAIN, should there be memory */
+	ASSERT_EQ(1, pwrite(no_memory, "1", 1, 0));
+	ret[0] = vx_send(self->cap, &tx);
+	ret[1] = vx_call(self->cap, &tx);
+	ASSERT_EQ(1, pwrite(no_memory, "0", 1, 0));
+	EXPECT_EQ(-ENOMEM, ret[0]);
+	EXPECT_EQ(-ENOMEM, ret[1]);
+	EXPECT_EQ(VIPC_NONBLOCK, tx.msg.flags);
+	expect_unchanged();
+	EXPECT_EQ(self->count + 1, vx_count_fds());
+	EXPECT_EQ(0, vx_pinned_kib());
+
+	tx.msg.flags = 0;
+	tx.tx_len = tx.tx_nfds = 0;
+	ASSERT_EQ(0, vx_start(&call, self->cap, VIPC_IOC_CALL_X, &tx));
+	room(&rx);
+	ASSERT_EQ(0, vx_recv(self->fd, &rx));
+	mark();
+	reply(&rx);
+	ASSERT_EQ(1, pwrite(no_memory, "1", 1, 0));
+	ret[2] = vx_reply(self->fd, &rx);
+	rx.msg.flags = VIPC_NONBLOCK;
+	ret[3] = vx_reply_recv(self->fd, &rx);
+	ASSERT_EQ(1, pwrite(no_memory, "0", 1, 0));
+	EXPECT_EQ(-ENOMEM, ret[2]);
+	EXPECT_EQ(-ENOMEM, ret[3]);
+	expect_unchanged();
+	EXPECT_FALSE(vt_op_done(&call));
+	ASSERT_EQ(0, vx_reply(self->fd, &rx));
+	ASSERT_EQ(0, vx_end(&call));
+	close(no_memory);
+	/* As they were, for the tests that come after this one. */
+	EXPECT_EQ(0, vt_write_file(VI_DEBUGFS "failslab/probability", "0"));
+	EXPECT_EQ(0, vt_write_file(VI_DEBUGFS "fail_page_alloc/probability", "0"));
+	EXPECT_EQ(0, vt_write_file(VI_DEBUGFS "fail_page_alloc/ignore-gfp-wait", "Y"));
+	EXPECT_EQ(0, vt_write_file(VI_DEBUGFS "fail_page_alloc/min-order", "1"));
+	EXPECT_EQ(self->count + (int)variant->nfds, vx_count_fds());
+	for (uint32_t i = 0; i < variant->nfds; i++)
+		close(self->got_back[i]);
+}
+
+TEST_HARNESS_MAIN
