@@ -68,6 +68,49 @@ say "echo: a client that inherits its capability through fork and exec"
 expect 0 echo_server echo_client "Hello, server." "Is anybody there?"
 expect 1 echo_server no_such_client >/dev/null 2>&1
 
+# show LOG PROGRAM...: it must end well; what it said is in LOG, for said.
+show()
+{
+	log=$tmp/$1
+	shift
+	"$@" >"$log" 2>&1 || { cat "$log"; fail "'$*' ended with $?"; }
+	cat "$log"
+}
+
+said() { grep -qxF "$1" "$log" || fail "nobody said: $1"; }
+
+say "broker: a client that can open nothing gets files in replies"
+mkdir "$tmp/public"
+echo "for everybody" >"$tmp/public/notes"
+echo "for nobody" >"$tmp/secret"
+ln -s ../secret "$tmp/public/way-out"
+show broker broker "$tmp/public" notes ../secret way-out missing /etc/passwd
+said "client: I cannot open /: Permission denied"
+said 'client: notes says "for everybody"'
+for name in ../secret way-out /etc/passwd; do
+	said "client: no $name for me: Invalid cross-device link"
+done
+said "client: no missing for me: No such file or directory"
+
+say "nameserver: capabilities by name, for as long as their owner lives"
+show nameserver nameserver
+said "client: the adder says 20 + 22 = 42 (result 0)"
+said "client: printer: No such file or directory"
+said "client: the adder has crashed: Connection reset by peer"
+said "nameserver: program 1 is gone, and adder with it"
+said "client: adder: no such name any more"
+
+say "epollserver: calls and a socket in one epoll loop"
+show epollserver epollserver
+said "client: added 30: the call says 60, the socket 60"
+said "epollserver: notified of 0x5"
+said "epollserver: 3 calls and 3 packets, in one loop"
+
+say "bulk: data of any size handed over, not copied"
+show bulk bulk
+said "client: without the seals: Operation not permitted"
+[ "$(grep -c 'arrived whole' "$log")" -eq 3 ] || fail "bulk should have sent three sizes"
+
 say "a key-value server; what tells its clients apart is the badge of their capability"
 kv_server "$socket" &
 server=$!

@@ -53,6 +53,9 @@ static int handle(struct vipc_msg *msg, void *arg)
 	enum kv_status status;
 
 	(void)arg;
+	/* Every client may send one, and it has no badge. */
+	if (msg->flags & VIPC_MSG_NOTIFICATION)
+		return VIPC_SERVE_REPLY;
 	kv_unpack(&entry, msg);
 	pthread_mutex_lock(&lock);
 	/* Only this program derives capabilities: the badge is one of ours. */
