@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* vipc: an endpoint, a capability for each client, one message of 64 bytes each way. */
+/* vipc: an endpoint, a capability for each client, one message each way. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,6 +18,10 @@ struct vipc_state {
 /* How messages of up to some size travel. The first that is large enough is taken. */
 static void serve_small(struct run *run);
 static void *call_small(struct run *run, int fd, void *msg);
+static void serve_payload(struct run *run);
+static void *call_payload(struct run *run, int fd, void *msg);
+
+#define LARGEST	(1024 * 1024)
 
 static const struct transport {
 	size_t max_size;
@@ -25,9 +29,8 @@ static const struct transport {
 	void *(*call)(struct run *run, int fd, void *msg);
 } transports[] = {
 	{ sizeof(struct vipc_msg), serve_small, call_small },
+	{ LARGEST, serve_payload, call_payload },
 };
-
-#define LARGEST	sizeof(struct vipc_msg)
 
 static const struct transport *transport_for(size_t size)
 {
@@ -53,6 +56,16 @@ static bool vipc_start(struct run *run)
 			s->server == -ENOENT ? " (is the module loaded?)" : "");
 		free(s);
 		return false;
+	}
+	if (s->transport->max_size > sizeof(struct vipc_msg)) {
+		struct vipc_config config = {
+			.flags = VIPC_CONFIG_MAX_LEN,
+			.max_len = LARGEST,
+		};
+		int ret = vipc_config(s->server, &config);
+
+		if (ret)
+			return missing(run, "vipc_config: %s", strerror(-ret));
 	}
 	for (i = 0; i < run->clients; i++) {
 		s->client[i] = vipc_derive(s->server, VIPC_RIGHT_SEND, i + 1);
@@ -87,6 +100,47 @@ static void *call_small(struct run *run, int fd, void *buf)
 		give_up(run, "vipc_call: %s", strerror(-ret));
 	put_word(buf, msg.data[0]);
 	put_word(last_word(buf, run->size), msg.data[3]);
+	return buf;
+}
+
+/* The answer is made where the request is. */
+static void serve_payload(struct run *run)
+{
+	const struct vipc_state *s = run->state;
+	char *buf = calloc(1, run->size);
+	struct vipc_xmsg msg = {
+		.tx_buf = (uintptr_t)buf,
+		.rx_buf = (uintptr_t)buf,
+	};
+	int ret;
+
+	if (!buf)
+		give_up(run, "out of memory");
+	for (;;) {
+		msg.tx_len = (uint32_t)run->size;
+		msg.rx_len = (uint32_t)run->size;
+		ret = vipc_reply_recv_x(s->server, &msg);
+		if (ret)
+			break;
+		make_answer(buf, buf, run->size);
+	}
+	give_up(run, "vipc_reply_recv_x: %s", strerror(-ret));
+}
+
+static void *call_payload(struct run *run, int fd, void *buf)
+{
+	struct vipc_xmsg msg = {
+		.tx_buf = (uintptr_t)buf,
+		.tx_len = (uint32_t)run->size,
+		.rx_buf = (uintptr_t)buf,
+		.rx_len = (uint32_t)run->size,
+	};
+	int ret = vipc_call_x(fd, &msg);
+
+	if (ret)
+		give_up(run, "vipc_call_x: %s", strerror(-ret));
+	if (msg.rx_len != run->size)
+		give_up(run, "vipc_call_x: %u bytes came back", msg.rx_len);
 	return buf;
 }
 
