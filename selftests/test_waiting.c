@@ -165,14 +165,17 @@ TEST_F(waiting, one_cpu_yields)
 	EXPECT_EQ(0, vt_stat_value("spin_hits"));
 }
 
-/* On two CPUs each watches the other. */
+/*
+ * On two CPUs each watches the other: a few times are enough, since an emulated
+ * machine's two need not run at the same time on a host that has other work.
+ */
 TEST_F(waiting, two_cpus_spin)
 {
 	if (vt_cpus() < 2)
 		SKIP(return, "needs two CPUs");
 	ASSERT_EQ(0, start_server(self->server, self->fd, 1));
 	ASSERT_EQ(0, vt_pin(0));
-	ASSERT_EQ(0, call_until(self->snd, "spin_hits", CALLS));
+	ASSERT_EQ(0, call_until(self->snd, "spin_hits", 3));
 	EXPECT_LT(0, vt_stat_value("spin_time_ns"));
 }
 
