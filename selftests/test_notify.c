@@ -356,6 +356,27 @@ TEST_F(notify, starves_nobody)
 	expect_nothing(self->fd);
 }
 
+/* Nor does it help to wait along with the others for a moment. */
+TEST_F(notify, starves_nobody_with_those_that_leave)
+{
+	struct vt_op op = { .msg = vt_msg(7) };
+
+	ASSERT_EQ(0, vt_op_start(&op, self->snd, VIPC_IOC_SEND));
+	ASSERT_EQ(0, vt_wait_senders(self->fd, 1));
+	ASSERT_EQ(0, vt_notify(self->snd, 1));
+	expect_bits(self->fd, 1);
+	self->m = vt_msg(8);
+	self->m.deadline_ns = vt_in_ms(5);
+	ASSERT_EQ(-ETIMEDOUT, vt_send(self->snd, &self->m));
+	ASSERT_EQ(0, vt_notify(self->snd, 2));
+	self->m = (struct vipc_msg){ 0 };
+	ASSERT_EQ(0, vp_recv_now(self->fd, &self->m));
+	EXPECT_TRUE(vt_msg_is(&self->m, 7));
+	expect_bits(self->fd, 2);
+	ASSERT_EQ(0, vt_op_join(&op));
+	EXPECT_EQ(0, op.ret);
+}
+
 /* One receiver gets it, the one that came last, and the others go on waiting. */
 TEST_F(notify, one_receiver_gets_it)
 {

@@ -38,18 +38,9 @@ FIXTURE_SETUP(held)
 {
 	if (!vx_can_hold())
 		SKIP(return, "no userfaultfd");
-	self->fd = vt_open();
-	ASSERT_LE(0, self->fd);
-	self->cap = vt_derive(self->fd, VIPC_RIGHT_SEND, BADGE);
-	ASSERT_LE(0, self->cap);
-	ASSERT_EQ(0, vx_limits(self->fd, ROOM, 0));
-	self->out = vx_map(ROOM);
-	self->in = vx_map(ROOM);
-	self->back = vx_map(ROOM);
-	self->answer = vx_map(ROOM);
-	ASSERT_NE(NULL, self->answer);
-	vx_fill(self->out, ROOM, 1);
-	vx_fill(self->back, ROOM, 2);
+	ASSERT_EQ(0, vx_open(&self->fd, &self->cap, BADGE, ROOM));
+	ASSERT_EQ(0, vx_buffers(ROOM, &self->out, &self->in, &self->back,
+				&self->answer));
 	self->dropped = vt_stat_value("dropped");
 }
 
@@ -114,13 +105,20 @@ TEST_F(held, send_returns_when_all_is_there)
 	EXPECT_EQ(0, tx.msg.flags);
 }
 
-/* Its sender may leave, and knows then that somebody has it. */
+/*
+ * Its sender may leave, and knows then that somebody has it; and may use its memory
+ * again. What was copied out of that by then is in the kernel; the rest is dropped
+ * with a message that would be neither the old nor the new one.
+ */
 TEST_F(held, sender_leaves)
 {
+	const bool pinned = variant->len >= VX_PIN_MIN;
+
 	for (int i = 0; i < 4; i++) {
 		struct vipc_xmsg tx = vx_msg(1, self->out, variant->len), rx;
 		struct vt_op op = { 0 }, recv = { 0 };
 		bool by_signal = i & 1, call = i & 2;
+		struct vipc_msg next = vt_msg(3);
 		struct vx_held h;
 
 		tx.msg.flags = 0xbeef0000;
@@ -133,17 +131,53 @@ TEST_F(held, sender_leaves)
 		EXPECT_EQ(by_signal ? -EINTR : -ETIMEDOUT, vx_end(&op));
 		EXPECT_EQ(0xbeef0000 | VIPC_MSG_DELIVERED, tx.msg.flags);
 		EXPECT_EQ(0, vt_in_service(self->fd));
-		/* It is the receiver's now, whatever its sender does. */
-		memset(self->out, 0, variant->len < VX_PIN_MIN ? ROOM : 0);
+		memset(self->out, 0, ROOM);
 		ASSERT_EQ(0, vx_let_go(&h, true));
+		if (pinned) {
+			/* the receiver still waits */
+			ASSERT_EQ(0, vt_wait_receivers(self->fd, 1));
+			ASSERT_EQ(0, vt_send(self->cap, &next));
+		}
 		ASSERT_EQ(0, vx_end(&recv));
-		EXPECT_TRUE(vt_msg_is(&rx.msg, 1));
-		EXPECT_TRUE(vx_is(self->in, variant->len, 1));
-		EXPECT_EQ(call, rx.msg.reply != 0);
-		EXPECT_EQ(-ESRCH, vt_reply(self->fd, &rx.msg));
+		EXPECT_TRUE(vt_msg_is(&rx.msg, pinned ? 3 : 1));
+		EXPECT_EQ(pinned ? 0 : variant->len, rx.rx_len);
+		EXPECT_EQ(!pinned && call, rx.msg.reply != 0);
+		if (!pinned) {
+			EXPECT_TRUE(vx_is(self->in, variant->len, 1));
+			EXPECT_EQ(-ESRCH, vt_reply(self->fd, &rx.msg));
+		}
 		EXPECT_EQ(0, vx_pinned_kib());
 		vx_fill(self->out, ROOM, 1);
 	}
+}
+
+/* Where there is nothing else, that is what is said; and nothing is written. */
+TEST_F(held, sender_leaves_and_receiver_does_not_wait)
+{
+	struct vipc_xmsg tx = vx_msg(1, self->out, variant->len), rx, was;
+	struct vt_op op = { 0 }, recv = { 0 };
+	struct vx_held h;
+	bool pinned = variant->len >= VX_PIN_MIN;
+	struct vipc_info before, after;
+
+	ASSERT_EQ(0, vt_info(self->fd, &before));
+	tx.msg.deadline_ns = vt_in_ms(700);
+	ASSERT_EQ(0, vx_queue(&op, self->cap, VIPC_IOC_CALL_X, &tx));
+	was = vx_room(self->in, ROOM);
+	was.msg.flags = VIPC_NONBLOCK;
+	rx = was;
+	ASSERT_EQ(0, hold_end(&h, self->in, variant->len));
+	ASSERT_EQ(0, vx_start(&recv, self->fd, VIPC_IOC_RECV_X, &rx));
+	ASSERT_EQ(0, vx_wait_held(&h));
+	EXPECT_EQ(-ETIMEDOUT, vx_end(&op));
+	ASSERT_EQ(0, vx_let_go(&h, true));
+	EXPECT_EQ(pinned ? -EAGAIN : 0, vx_end(&recv));
+	if (pinned) {
+		EXPECT_EQ(0, memcmp(&was, &rx, sizeof(rx)));
+	}
+	ASSERT_EQ(0, vt_info(self->fd, &after));
+	EXPECT_EQ(before.received + !pinned, after.received);
+	EXPECT_EQ(before.called + 1, after.called);
 }
 
 /* The receiver faults after all, and its sender has left: then there is nothing. */
@@ -190,9 +224,14 @@ TEST_F(held, uninterruptible)
 	}
 }
 
-/* The end of the endpoint ends the sender, and the receiver keeps what it has. */
+/*
+ * The end of the endpoint ends the sender, and the receiver keeps what it has: if
+ * that is all of it.
+ */
 TEST_F(held, server_goes_away)
 {
+	const bool pinned = variant->len >= VX_PIN_MIN;
+
 	for (int i = 0; i < 4; i++) {
 		struct vipc_xmsg tx = vx_msg(1, self->out, variant->len), rx;
 		struct vt_op op = { 0 }, recv = { 0 };
@@ -211,8 +250,13 @@ TEST_F(held, server_goes_away)
 		EXPECT_EQ(-ECONNRESET, vx_end(&op));
 		EXPECT_EQ(VIPC_MSG_DELIVERED, tx.msg.flags);
 		ASSERT_EQ(0, vx_let_go(&h, true));
-		EXPECT_EQ(0, vx_end(&recv));
-		EXPECT_TRUE(vx_is(self->in, variant->len, 1));
+		if (pinned) {
+			EXPECT_EQ(by_revoke ? -EKEYREVOKED : -EPIPE,
+				  vx_end(&recv));
+		} else {
+			EXPECT_EQ(0, vx_end(&recv));
+			EXPECT_TRUE(vx_is(self->in, variant->len, 1));
+		}
 		EXPECT_EQ(0, vt_in_service(top));
 		close(self->cap);
 		close(mid);
@@ -402,6 +446,34 @@ TEST_F(held, two_replies)
 	ASSERT_EQ(0, vx_let_go(&h, true));
 	EXPECT_EQ(-ESRCH, vx_end(&reply));
 	EXPECT_TRUE(vx_is(self->answer, LARGE + 1, 9));
+}
+
+/* Both of them are held, halfway: what arrives is all of one of them. */
+TEST_F(held, two_held_replies)
+{
+	struct vipc_xmsg tx = vx_msg(1, self->out, 10), rx, other;
+	struct vt_op op = { 0 }, reply = { 0 }, reply2 = { 0 };
+	uint32_t there = (variant->len - 1) / VX_PAGE * VX_PAGE;
+	uint8_t *more = vx_map(ROOM);
+	struct vx_held h, h2;
+
+	ASSERT_NE(NULL, more);
+	vx_fill(more, ROOM, 9);
+	replying(&op, &tx, &reply, VIPC_IOC_REPLY_X, &rx, &h);
+	other = rx;
+	vx_set_tx(&other, more, variant->len);
+	ASSERT_EQ(0, hold_end(&h2, more, variant->len));
+	ASSERT_EQ(0, vx_start(&reply2, self->fd, VIPC_IOC_REPLY_X, &other));
+	ASSERT_EQ(0, vx_wait_held(&h2));
+	ASSERT_EQ(0, vx_let_go(&h, true));
+	EXPECT_EQ(0, vx_end(&reply));
+	ASSERT_EQ(0, vx_end(&op));
+	EXPECT_EQ(variant->len, tx.rx_len);
+	EXPECT_TRUE(vx_is(self->answer, there, 2));
+	ASSERT_EQ(0, vx_let_go(&h2, true));
+	EXPECT_EQ(-ESRCH, vx_end(&reply2));
+	EXPECT_TRUE(vx_is(self->answer, there, 2));
+	munmap(more, ROOM);
 }
 
 /* The server's capability is revoked, or the endpoint shut down, meanwhile. */

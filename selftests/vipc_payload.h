@@ -63,6 +63,16 @@ static inline int vx_limits(int fd, uint32_t max_len, uint32_t max_fds)
 	return vt_config(fd, &c);
 }
 
+/* An endpoint that takes so much, and a capability with @badge to send through. */
+static inline int vx_open(int *fd, int *cap, uint64_t badge, uint32_t max_len)
+{
+	*fd = vt_open();
+	if (*fd < 0)
+		return *fd;
+	*cap = vt_derive(*fd, VIPC_RIGHT_SEND, badge);
+	return *cap < 0 ? *cap : vx_limits(*fd, max_len, 0);
+}
+
 /* ---- messages ---- */
 
 static inline uint64_t vx_addr(const void *p)
@@ -213,6 +223,22 @@ static inline void *vx_map(size_t size)
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
+}
+
+/* A request and a reply, which say 1 and 2, and room for both: of @size bytes. */
+static inline int vx_buffers(size_t size, uint8_t **out, uint8_t **in,
+			     uint8_t **back, uint8_t **answer)
+{
+	uint8_t **all[] = { out, in, back, answer };
+
+	for (int i = 0; i < 4; i++) {
+		*all[i] = vx_map(size);
+		if (!*all[i])
+			return -errno;
+	}
+	vx_fill(*out, size, 1);
+	vx_fill(*back, size, 2);
+	return 0;
 }
 
 /*

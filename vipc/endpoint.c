@@ -205,6 +205,7 @@ out:
 static void vipc_deliver(struct vipc_endpoint *ep, struct vipc_op *sender,
 			 struct vipc_op *receiver)
 {
+	ep->pending.heard = false;
 	vipc_hand_over(ep, sender, receiver);
 	if (sender->role == VIPC_SENDER && !vipc_is_taken(sender))
 		vipc_op_finish(sender, 0);
@@ -422,19 +423,6 @@ int vipc_endpoint_abandon(struct vipc_op *op, int why)
 	return op->outcome;
 }
 
-/* A message without a sender: what @receiver got and could not keep. */
-static struct vipc_op *vipc_new_orphan(const struct vipc_op *receiver)
-{
-	struct vipc_op *orphan = kzalloc(sizeof(*orphan), GFP_KERNEL_ACCOUNT);
-
-	if (orphan) {
-		orphan->role = VIPC_ORPHAN;
-		orphan->outcome = VIPC_QUEUED;
-		orphan->msg = receiver->msg;
-	}
-	return orphan;
-}
-
 /**
  * vipc_finish_queued() - end a request that nobody will receive
  * @op: the request, off its queue
@@ -472,6 +460,27 @@ static void vipc_serve(struct vipc_endpoint *ep, struct vipc_op *receiver)
 	vipc_op_finish(receiver, outcome);
 }
 
+/*
+ * Ends a request that may not wait, and was taken back when nobody else waits for
+ * it. Those that were taken back are at the head: as many at most as threads have
+ * received at once.
+ */
+static bool vipc_turn_away(struct vipc_endpoint *ep)
+{
+	struct vipc_op *op;
+
+	list_for_each_entry(op, &ep->senders, queue) {
+		if (op->seq)
+			break;
+		if (op->role != VIPC_ORPHAN && op->msg.flags & VIPC_NONBLOCK) {
+			vipc_dequeue_sender(ep, op);
+			vipc_op_finish(op, -EAGAIN);
+			return true;
+		}
+	}
+	return false;
+}
+
 /**
  * vipc_match() - bring those together that wait for each other
  * @ep: the endpoint
@@ -496,84 +505,14 @@ void vipc_match(struct vipc_endpoint *ep)
 			    vipc_evict_blocked(ep))
 				continue;
 			vipc_serve(ep, receiver);
-			if (!(++steps % VIPC_BATCH))
-				vipc_breathe(ep);
-		} else if (!receiver && sender && sender->role != VIPC_ORPHAN &&
-			   sender->msg.flags & VIPC_NONBLOCK) {
-			vipc_dequeue_sender(ep, sender);
-			vipc_op_finish(sender, -EAGAIN);
-		} else {
+		} else if (receiver || !vipc_turn_away(ep)) {
 			break;
 		}
+		if (!(++steps % VIPC_BATCH))
+			vipc_breathe(ep);
 	}
 	if (!ep->dead && (sender || ep->extras & VIPC_HAS_PENDING))
 		vipc_poll_readable(ep);
-}
-
-/* Puts a request that is in no place back to the head of the queue. */
-static void vipc_requeue(struct vipc_endpoint *ep, struct vipc_op *op)
-{
-	if (vipc_op_revoked(op)) {
-		vipc_op_finish(op, -EKEYREVOKED);
-	} else if (ep->dead) {
-		vipc_finish_queued(op, -EPIPE);
-	} else {
-		WRITE_ONCE(op->outcome, VIPC_QUEUED);
-		vipc_queue_sender(ep, op, &ep->senders);
-		list_move(&op->queue, &ep->senders);
-		op->seq = 0;
-		/* Signals may end its wait again. */
-		if (op->role != VIPC_ORPHAN)
-			vipc_wake(op->task);
-		vipc_match(ep);
-	}
-}
-
-/**
- * vipc_endpoint_take_back() - undo a receive whose message could not be kept
- * @receiver: a receiver that has finished with 0
- *
- * The message goes to the next receiver, or back to the head of the queue. A
- * caller is queued again as if it had not been taken. A SEND may have returned
- * already: its message lives on as an orphan. It is lost only if there is no
- * memory for that.
- *
- * Context: may sleep; takes the endpoint's lock.
- */
-void vipc_endpoint_take_back(struct vipc_op *receiver)
-{
-	struct vipc_endpoint *ep = receiver->cap->endpoint;
-	bool taken = receiver->msg.reply ||
-		     (receiver->x && receiver->x->taken);
-	bool told = receiver->msg.flags & VIPC_MSG_FROM_KERNEL;
-	struct vipc_op *op = told ? NULL : receiver->carrier;
-
-	if (!op && !taken && !told) {
-		op = vipc_new_orphan(receiver);
-		if (!op)
-			vipc_count(VIPC_DROPPED);
-	}
-
-	spin_lock(&ep->lock);
-	if (taken) {
-		op = vipc_find_taken(receiver);
-		if (op) {
-			vipc_leave_service(ep, op);
-			op->delivered = false;
-			vipc_uncount(ep, op);
-			if (receiver->x && receiver->x->cargo)
-				swap(op->x->cargo, receiver->x->cargo);
-		}
-	}
-	ep->received--;
-	if (told) {
-		vipc_pending_give_back(ep, receiver);
-		vipc_match(ep);
-	}
-	/* Else nothing to give back: the caller has left, or there was no memory. */
-	if (op)
-		vipc_requeue(ep, op);
-	spin_unlock(&ep->lock);
 }
 
 /**

@@ -128,6 +128,7 @@ int vipc_endpoint_may_answer(struct vipc_cap *server, u64 token,
 			     const struct vipc_xop *x);
 int vipc_endpoint_claim(struct vipc_cap *server, u64 token, struct vipc_xop *x);
 void vipc_endpoint_unclaim(struct vipc_cap *server, struct vipc_xop *x);
+bool vipc_endpoint_whole(struct vipc_op *receiver);
 void vipc_endpoint_taken(struct vipc_op *receiver);
 void vipc_endpoint_reject(struct vipc_op *receiver);
 

@@ -27,7 +27,6 @@ static bool vipc_drain_step(struct vipc_endpoint *ep)
 	struct vipc_op *op;
 	struct vipc_cap *cap;
 
-	vipc_count_by(VIPC_DROPPED, vipc_drop_kept(ep));
 	op = vipc_first_sender(ep) ?: vipc_first_blocked(ep) ?:
 	     vipc_first_receiver(ep);
 	if (op) {
@@ -116,7 +115,10 @@ static void vipc_drain(struct vipc_endpoint *ep)
 	unsigned int steps = 0;
 
 	lockdep_assert_held(&ep->lock);
-	while (ep->dead && vipc_drain_step(ep))
+	if (!ep->dead)
+		return;
+	vipc_count_by(VIPC_DROPPED, vipc_drop_kept(ep));
+	while (vipc_drain_step(ep))
 		if (!(++steps % VIPC_BATCH))
 			vipc_breathe(ep);
 }

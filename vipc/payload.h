@@ -128,9 +128,12 @@ struct vipc_room {
  *	caller's room
  * @reply_fds: likewise: descriptors in @reply
  * @claimed: of a server that answers: the caller whose room has the bytes already
+ * @alone: of a server that answers: nobody else has claimed that caller since this
+ *	operation did last
+ * @filled_by: of a caller: the operation that claimed it last, only to be compared
  *
- * On the stack of the thread. @cargo, @received, @caller_room and @taken are
- * written by the holder of the endpoint's lock until the outcome of the operation
+ * On the stack of the thread. @cargo, @received, @caller_room, @taken and @filled_by
+ * are written by the holder of the endpoint's lock until the outcome of the operation
  * is published, then they are the thread's.
  */
 struct vipc_xop {
@@ -143,6 +146,8 @@ struct vipc_xop {
 	u32 reply_len;
 	u32 reply_fds;
 	struct vipc_op *claimed;
+	bool alone;
+	const struct vipc_xop *filled_by;
 };
 
 int vipc_cargo_pack(struct vipc_cargo **cargo, const struct vipc_xmsg *xmsg,

@@ -137,7 +137,6 @@ static inline void vipc_dequeue_sender(struct vipc_endpoint *ep,
 				       struct vipc_op *op)
 {
 	list_del(&op->queue);
-	ep->pending.heard = false;
 	if (op->role != VIPC_ORPHAN)
 		__hlist_del(&op->by_cap);
 	ep->nr_senders--;
@@ -200,19 +199,26 @@ static __always_inline u64 vipc_next_token(struct vipc_endpoint *ep)
 	return token;
 }
 
-/* Before anybody can know the token. */
+/* Before anybody can know the token; @op is in no place yet. */
+static __always_inline void vipc_begin_service(struct vipc_endpoint *ep,
+					       struct vipc_cap *server,
+					       struct vipc_op *op)
+{
+	op->token = vipc_next_token(ep);
+	op->server = server;
+	op->delivered = true;
+	ep->nr_in_service++;
+	WRITE_ONCE(op->outcome, VIPC_IN_SERVICE);
+}
+
 static __always_inline void vipc_enter_service(struct vipc_endpoint *ep,
 					       struct vipc_cap *server,
 					       struct vipc_op *caller)
 {
-	caller->token = vipc_next_token(ep);
+	vipc_begin_service(ep, server, caller);
 	if (unlikely(server->latest))
 		vipc_index_caller(server, server->latest);
 	server->latest = caller;
-	ep->nr_in_service++;
-	caller->server = server;
-	caller->delivered = true;
-	WRITE_ONCE(caller->outcome, VIPC_IN_SERVICE);
 }
 
 static inline void vipc_leave_service(struct vipc_endpoint *ep,

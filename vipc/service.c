@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Callers in service, beyond the one that was taken last: finding them, and what is
- * done with them in more than one step.
+ * done with them in more than one step, or undone.
  */
 #include <linux/lockdep.h>
+#include <linux/slab.h>
 
 #include "vipc/capability.h"
 #include "vipc/endpoint.h"
 #include "vipc/payload.h"
 #include "vipc/queue.h"
+#include "vipc/stats.h"
 
 /**
  * vipc_search_service() - find what is in service and not the latest caller
@@ -165,12 +167,8 @@ void vipc_hand_over_cargo(struct vipc_endpoint *ep, struct vipc_op *from,
 	got->received = sent->cargo->len;
 	sent->cargo = NULL;
 	if (from->role == VIPC_SENDER) {
-		from->token = vipc_next_token(ep);
-		from->server = to->cap;
-		from->delivered = true;
+		vipc_begin_service(ep, to->cap, from);
 		vipc_index_caller(to->cap, from);
-		ep->nr_in_service++;
-		WRITE_ONCE(from->outcome, VIPC_IN_SERVICE);
 		got->taken = from->token;
 	}
 }
@@ -201,6 +199,8 @@ int vipc_endpoint_claim(struct vipc_cap *server, u64 token, struct vipc_xop *x)
 		vipc_leave_service(ep, caller);
 		WRITE_ONCE(caller->outcome, VIPC_ANSWERED);
 		x->claimed = caller;
+		x->alone = caller->x->filled_by == x;
+		caller->x->filled_by = x;
 	}
 	spin_unlock(&ep->lock);
 	return err;
@@ -250,6 +250,29 @@ struct vipc_op *vipc_find_taken(struct vipc_op *receiver)
 }
 
 /**
+ * vipc_endpoint_whole() - was a request there until all of it was copied?
+ * @receiver: the receiver, which has copied bytes out of pinned pages
+ *
+ * Who gives up a request goes on, and may write to that memory.
+ *
+ * Context: takes the endpoint's lock.
+ * Return: false if its thread has left, or was told that the server went away: then
+ * nothing was received.
+ */
+bool vipc_endpoint_whole(struct vipc_op *receiver)
+{
+	struct vipc_endpoint *ep = receiver->cap->endpoint;
+	bool whole;
+
+	spin_lock(&ep->lock);
+	whole = vipc_find_taken(receiver);
+	if (!whole)
+		ep->received--;
+	spin_unlock(&ep->lock);
+	return whole;
+}
+
+/**
  * vipc_endpoint_taken() - a receiver has unpacked the cargo of a SEND
  * @receiver: the receiver
  *
@@ -286,5 +309,84 @@ void vipc_endpoint_reject(struct vipc_op *receiver)
 		vipc_end_service(ep, sender, -EACCES);
 	}
 	ep->received--;
+	spin_unlock(&ep->lock);
+}
+
+/* A message without a sender: what @receiver got and could not keep. */
+static struct vipc_op *vipc_new_orphan(const struct vipc_op *receiver)
+{
+	struct vipc_op *orphan = kzalloc(sizeof(*orphan), GFP_KERNEL_ACCOUNT);
+
+	if (orphan) {
+		orphan->role = VIPC_ORPHAN;
+		orphan->outcome = VIPC_QUEUED;
+		orphan->msg = receiver->msg;
+	}
+	return orphan;
+}
+
+/* Puts a request that is in no place back to the head of the queue. */
+static void vipc_requeue(struct vipc_endpoint *ep, struct vipc_op *op)
+{
+	if (vipc_op_revoked(op)) {
+		vipc_op_finish(op, -EKEYREVOKED);
+	} else if (ep->dead) {
+		vipc_finish_queued(op, -EPIPE);
+	} else {
+		WRITE_ONCE(op->outcome, VIPC_QUEUED);
+		vipc_queue_sender(ep, op, &ep->senders);
+		list_move(&op->queue, &ep->senders);
+		op->seq = 0;
+		/* Signals may end its wait again. */
+		if (op->role != VIPC_ORPHAN)
+			vipc_wake(op->task);
+		vipc_match(ep);
+	}
+}
+
+/**
+ * vipc_endpoint_take_back() - undo a receive whose message could not be kept
+ * @receiver: a receiver that has finished with 0
+ *
+ * The message goes to the next receiver, or back to the head of the queue. A
+ * caller is queued again as if it had not been taken. A SEND may have returned
+ * already: its message lives on as an orphan. It is lost only if there is no
+ * memory for that.
+ *
+ * Context: may sleep; takes the endpoint's lock.
+ */
+void vipc_endpoint_take_back(struct vipc_op *receiver)
+{
+	struct vipc_endpoint *ep = receiver->cap->endpoint;
+	bool taken = receiver->msg.reply ||
+		     (receiver->x && receiver->x->taken);
+	bool told = receiver->msg.flags & VIPC_MSG_FROM_KERNEL;
+	struct vipc_op *op = told ? NULL : receiver->carrier;
+
+	if (!op && !taken && !told) {
+		op = vipc_new_orphan(receiver);
+		if (!op)
+			vipc_count(VIPC_DROPPED);
+	}
+
+	spin_lock(&ep->lock);
+	if (taken) {
+		op = vipc_find_taken(receiver);
+		if (op) {
+			vipc_leave_service(ep, op);
+			op->delivered = false;
+			vipc_uncount(ep, op);
+			if (receiver->x && receiver->x->cargo)
+				swap(op->x->cargo, receiver->x->cargo);
+		}
+	}
+	ep->received--;
+	if (told) {
+		vipc_pending_give_back(ep, receiver);
+		vipc_match(ep);
+	}
+	/* Else nothing to give back: the caller has left, or there was no memory. */
+	if (op)
+		vipc_requeue(ep, op);
 	spin_unlock(&ep->lock);
 }

@@ -13,7 +13,7 @@
 #include "vipc/payload.h"
 #include "vipc/stats.h"
 
-/* Not an error: the message was refused for its sender's fault, take the next. */
+/* Not an error: nobody can have this message, for its sender's fault. */
 #define VIPC_TAKE_NEXT	1
 
 /* With @rw, memory that cannot be written to is refused, as by vipc_get_msg_rw(). */
@@ -28,17 +28,13 @@ static int vipc_get_xmsg(struct vipc_xmsg *to, struct vipc_xmsg __user *from,
 	return to->reserved ? -EINVAL : vipc_check_flags(&to->msg);
 }
 
-/* What has come, to the current process: all of it, or an error and nothing. */
+/* Tells the current process what has come, after that was unpacked. */
 static int vipc_put_xmsg(struct vipc_op *op, struct vipc_xmsg *xmsg,
 			 struct vipc_xmsg __user *uxmsg)
 {
 	struct vipc_xop *x = op->x;
 	u32 nr_fds = x->cargo ? x->cargo->nr_fds : 0;
-	int err;
 
-	err = vipc_cargo_unpack(x->cargo, xmsg);
-	if (err)
-		return err;
 	xmsg->msg = op->msg;
 	xmsg->rx_len = x->received;
 	xmsg->rx_nfds = nr_fds;
@@ -92,7 +88,8 @@ static int vipc_request_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg,
 	if (err == -EINPROGRESS || (role == VIPC_CALLER && !err))
 		err = vipc_endpoint_await(&op);
 	if (role == VIPC_CALLER && !err)
-		err = vipc_put_xmsg(&op, &xmsg, uxmsg);
+		err = vipc_cargo_unpack(x.cargo, &xmsg) ?:
+		      vipc_put_xmsg(&op, &xmsg, uxmsg);
 	vipc_cargo_free(x.cargo, &cap->endpoint->spare);
 	vipc_room_free(&x.room);
 	if (err) {
@@ -148,6 +145,9 @@ static int vipc_fill_caller(struct vipc_cap *cap, const struct vipc_xmsg *xmsg,
 
 		if (err || !x->claimed)
 			return err;
+		/* Another reply may have been there meanwhile. */
+		if (!x->alone)
+			done = 0;
 		done = vipc_room_fill(&x->claimed->x->room, done, from, len);
 		if (done == len)
 			return 0;
@@ -210,6 +210,26 @@ int vipc_reply_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg)
 	return err;
 }
 
+/* All of a message that was received, or an error and nothing. */
+static int vipc_unpack_x(struct vipc_op *op, struct vipc_xmsg *xmsg,
+			 struct vipc_xmsg __user *uxmsg)
+{
+	struct vipc_xop *x = op->x;
+	int err;
+
+	err = vipc_cargo_unpack(x->cargo, xmsg);
+	if (err)
+		return err;
+	/* The memory of who has left may have changed while it was copied. */
+	if (x->cargo && x->cargo->pin && !vipc_endpoint_whole(op)) {
+		vipc_cargo_recall(x->cargo);
+		return VIPC_TAKE_NEXT;
+	}
+	xmsg->reply_len = x->caller_room.len;
+	xmsg->reply_nfds = x->caller_room.nr_fds;
+	return vipc_put_xmsg(op, xmsg, uxmsg);
+}
+
 /* Unpacks a message that was received, or gives it back. */
 static int vipc_keep_x(struct vipc_op *op, struct vipc_xmsg *xmsg,
 		       struct vipc_xmsg __user *uxmsg)
@@ -217,9 +237,7 @@ static int vipc_keep_x(struct vipc_op *op, struct vipc_xmsg *xmsg,
 	struct vipc_xop *x = op->x;
 	int err;
 
-	xmsg->reply_len = x->caller_room.len;
-	xmsg->reply_nfds = x->caller_room.nr_fds;
-	err = vipc_put_xmsg(op, xmsg, uxmsg);
+	err = vipc_unpack_x(op, xmsg, uxmsg);
 	switch (err) {
 	case 0:
 		kfree(op->carrier);
@@ -236,6 +254,8 @@ static int vipc_keep_x(struct vipc_op *op, struct vipc_xmsg *xmsg,
 	default:
 		/* A file that this process may not have would block the queue. */
 		vipc_endpoint_reject(op);
+		fallthrough;
+	case VIPC_TAKE_NEXT:
 		return signal_pending(current) ? -ERESTARTSYS : VIPC_TAKE_NEXT;
 	}
 }
