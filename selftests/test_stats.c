@@ -545,4 +545,42 @@ TEST_F(stats, fdinfo)
 	close(none);
 }
 
+/* What an endpoint lets in, and keeps; and whether anybody minds a closed badge. */
+TEST_F(stats, fdinfo_of_a_configured_endpoint)
+{
+	struct vipc_config c = {
+		.flags = VIPC_CONFIG_MAX_LEN | VIPC_CONFIG_MAX_FDS |
+			 VIPC_CONFIG_DEPTH,
+		.max_len = 4711,
+		.max_fds = 3,
+		.depth = 5,
+	};
+	struct vipc_msg m = vt_msg(1);
+	int fd = vt_open(), watched = vt_derive_watched(fd, VIPC_RIGHT_SEND, 9);
+
+	ASSERT_LE(0, watched);
+	EXPECT_TRUE(fdinfo_has(fd, "vipc-max-len:\t0"));
+	EXPECT_TRUE(fdinfo_has(fd, "vipc-depth:\t0"));
+	ASSERT_EQ(0, vt_config(fd, &c));
+	ASSERT_EQ(0, vt_send(watched, &m));
+	for (int i = 0; i < 2; i++) {
+		int cap = i ? watched : fd;
+
+		EXPECT_TRUE(fdinfo_has(cap, "vipc-max-len:\t4711"));
+		EXPECT_TRUE(fdinfo_has(cap, "vipc-max-fds:\t3"));
+		EXPECT_TRUE(fdinfo_has(cap, "vipc-depth:\t5"));
+		EXPECT_TRUE(fdinfo_has(cap, "vipc-buffered:\t1"));
+	}
+	EXPECT_TRUE(fdinfo_has(fd, "vipc-watched:\tno"));
+	EXPECT_TRUE(fdinfo_has(watched, "vipc-watched:\tyes"));
+	/* A capability that is revoked sees no more of that. */
+	ASSERT_EQ(0, vt_revoke(fd));
+	EXPECT_TRUE(fdinfo_has(watched, "vipc-state:\trevoked"));
+	EXPECT_TRUE(fdinfo_has(watched, "vipc-watched:\tno"));
+	EXPECT_FALSE(fdinfo_has(watched, "vipc-max-len:\t4711"));
+	EXPECT_FALSE(fdinfo_has(watched, "vipc-buffered:\t1"));
+	close(watched);
+	close(fd);
+}
+
 TEST_HARNESS_MAIN

@@ -92,6 +92,8 @@ int vipc_view_info(struct vipc_cap *cap, struct vipc_info *info)
  * @m: where to
  * @cap: the capability
  *
+ * Of an endpoint, a capability that is revoked tells nothing but the number.
+ *
  * Context: takes the endpoint's lock.
  */
 void vipc_view_fdinfo(struct seq_file *m, struct vipc_cap *cap)
@@ -99,14 +101,19 @@ void vipc_view_fdinfo(struct seq_file *m, struct vipc_cap *cap)
 	static const char * const rights[] = { "send", "recv", "grant", "revoke" };
 	const char *state = "live", *separator = "";
 	struct vipc_endpoint *ep = cap->endpoint;
+	struct vipc_info info;
+	bool revoked, watched;
 	int i;
 
 	spin_lock(&ep->lock);
-	if (cap->revoked)
-		state = "revoked";
-	else if (ep->dead)
-		state = "dead";
+	revoked = cap->revoked;
+	watched = cap->watch;
+	vipc_view_snapshot(ep, &info);
 	spin_unlock(&ep->lock);
+	if (revoked)
+		state = "revoked";
+	else if (info.state == VIPC_STATE_DEAD)
+		state = "dead";
 
 	seq_printf(m, "vipc-endpoint:\t%llu\nvipc-rights:\t", ep->id);
 	for (i = 0; i < ARRAY_SIZE(rights); i++) {
@@ -115,8 +122,13 @@ void vipc_view_fdinfo(struct seq_file *m, struct vipc_cap *cap)
 		seq_printf(m, "%s%s", separator, rights[i]);
 		separator = ",";
 	}
-	seq_printf(m, "%s\nvipc-badge:\t%llu\nvipc-state:\t%s\n",
-		   cap->rights ? "" : "none", cap->badge, state);
+	seq_printf(m, "%s\nvipc-badge:\t%llu\nvipc-watched:\t%s\nvipc-state:\t%s\n",
+		   cap->rights ? "" : "none", cap->badge,
+		   watched ? "yes" : "no", state);
+	if (!revoked)
+		seq_printf(m, "vipc-max-len:\t%u\nvipc-max-fds:\t%u\nvipc-depth:\t%u\nvipc-buffered:\t%u\n",
+			   info.max_len, info.max_fds, info.depth,
+			   info.buffered);
 }
 
 static void *vipc_endpoints_start(struct seq_file *m, loff_t *pos)
