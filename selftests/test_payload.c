@@ -55,11 +55,7 @@ FIXTURE_VARIANT_ADD(payload, reply_recv_waiting)
 
 FIXTURE_SETUP(payload)
 {
-	self->fd = vt_open();
-	ASSERT_LE(0, self->fd);
-	self->cap = vt_derive(self->fd, VIPC_RIGHT_SEND, BADGE);
-	ASSERT_LE(0, self->cap);
-	ASSERT_EQ(0, vx_limits(self->fd, MAX_LEN, 0));
+	ASSERT_EQ(0, vx_open(&self->fd, &self->cap, BADGE, MAX_LEN));
 	ASSERT_EQ(0, vx_area_make(&self->request, MAX_LEN));
 	ASSERT_EQ(0, vx_area_make(&self->reply, MAX_LEN));
 	ASSERT_EQ(0, vx_area_make(&self->got, MAX_LEN));

@@ -38,18 +38,9 @@ FIXTURE_VARIANT_ADD(fault, pinned)
 
 FIXTURE_SETUP(fault)
 {
-	self->fd = vt_open();
-	ASSERT_LE(0, self->fd);
-	self->cap = vt_derive(self->fd, VIPC_RIGHT_SEND, BADGE);
-	ASSERT_LE(0, self->cap);
-	ASSERT_EQ(0, vx_limits(self->fd, ROOM, 0));
-	self->out = vx_map(ROOM);
-	self->in = vx_map(ROOM);
-	self->back = vx_map(ROOM);
-	self->answer = vx_map(ROOM);
-	ASSERT_NE(NULL, self->answer);
-	vx_fill(self->out, ROOM, 1);
-	vx_fill(self->back, ROOM, 2);
+	ASSERT_EQ(0, vx_open(&self->fd, &self->cap, BADGE, ROOM));
+	ASSERT_EQ(0, vx_buffers(ROOM, &self->out, &self->in, &self->back,
+				&self->answer));
 	self->dropped = vt_stat_value("dropped");
 }
 

@@ -18,11 +18,7 @@ FIXTURE(size)
 
 FIXTURE_SETUP(size)
 {
-	self->fd = vt_open();
-	ASSERT_LE(0, self->fd);
-	self->cap = vt_derive(self->fd, VIPC_RIGHT_SEND, BADGE);
-	ASSERT_LE(0, self->cap);
-	ASSERT_EQ(0, vx_limits(self->fd, MAX_LEN, 0));
+	ASSERT_EQ(0, vx_open(&self->fd, &self->cap, BADGE, MAX_LEN));
 	ASSERT_EQ(0, vx_area_make(&self->request, MAX_LEN));
 	ASSERT_EQ(0, vx_area_make(&self->reply, MAX_LEN));
 	ASSERT_EQ(0, vx_area_make(&self->got, MAX_LEN));
@@ -152,11 +148,7 @@ FIXTURE_VARIANT_ADD(small_room, pinned_call)
 
 FIXTURE_SETUP(small_room)
 {
-	self->fd = vt_open();
-	ASSERT_LE(0, self->fd);
-	self->cap = vt_derive(self->fd, VIPC_RIGHT_SEND, BADGE);
-	ASSERT_LE(0, self->cap);
-	ASSERT_EQ(0, vx_limits(self->fd, MAX_LEN, 0));
+	ASSERT_EQ(0, vx_open(&self->fd, &self->cap, BADGE, MAX_LEN));
 	ASSERT_EQ(0, vx_area_make(&self->request, variant->len));
 	ASSERT_EQ(0, vx_area_make(&self->got, variant->len));
 }
@@ -518,11 +510,7 @@ TEST_F(size, buffered_endpoint)
 
 	close(self->cap);
 	close(self->fd);
-	self->fd = vt_open();
-	ASSERT_LE(0, self->fd);
-	self->cap = vt_derive(self->fd, VIPC_RIGHT_SEND, BADGE);
-	ASSERT_LE(0, self->cap);
-	ASSERT_EQ(0, vx_limits(self->fd, MAX_LEN, 0));
+	ASSERT_EQ(0, vx_open(&self->fd, &self->cap, BADGE, MAX_LEN));
 	ASSERT_EQ(0, vt_set_depth(self->fd, 8));
 	for (int i = 0; i < 3; i++) {
 		m = vt_msg((uint64_t)i * 2);
