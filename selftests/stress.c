@@ -3,12 +3,14 @@
  * Random topologies of processes, endpoints and capabilities under everything
  * that can happen to them, in rounds of a few seconds, for as long as one
  * likes. In each round processes with several threads send, call, answer late
- * or never, derive, pass on, revoke, close, shut down, die; meanwhile they get
- * signals, are stopped, killed and replaced. At the end of a round all
- * endpoints are shut down, which must set every thread free, and an oracle
- * (stress_board.h) must find that each message was received exactly once or
- * reported as not delivered, and the kernel's own counts must agree. In every
- * other round nobody dies, so that nothing excuses a message that is missing.
+ * or never, with bytes and descriptors or without, notify, poll, watch badges,
+ * derive, pass on, revoke, close, shut down, die; meanwhile they get signals, are
+ * stopped, killed and replaced. In half of the rounds all endpoints are shut down
+ * at the end, which must set every thread free; in the others a signal does, and
+ * then the endpoints are emptied. An oracle (stress_board.h) must find that each
+ * message was received exactly once or reported as not delivered, that no
+ * notification or notice was lost, and the kernel's own counts must agree. In
+ * every other round nobody dies, so that nothing excuses what is missing.
  *
  * usage: stress [--seed N] [--seconds S]
  *
@@ -16,7 +18,7 @@
  * topology and each thread's choices (how they interleave is the scheduler's).
  * VIPC_SEED and VIPC_STRESS_SECONDS (default 20) are the defaults.
  */
-#include "stress_worker.h"
+#include "stress_operations.h"
 
 #include <getopt.h>
 
@@ -42,10 +44,13 @@ struct round {
 };
 
 /* What the kernel counts, and the board can tell too. */
-enum { SENDS, CALLS, RECEIVES, DROPPED, NR_COUNTERS };
+enum {
+	SENDS, CALLS, RECEIVES, NOTIFIES, DROPPED, BYTES, FDS, NR_COUNTERS
+};
 
 static const char *const counters[] = {
-	"send_count", "call_count", "receive_count", "dropped",
+	"send_count", "call_count", "receive_count", "notify_count", "dropped",
+	"bytes_copied", "fds_passed",
 };
 
 static void read_counters(long long *value)
@@ -70,9 +75,9 @@ static void interrupted(int sig VP_UNUSED)
 static void *flicker_main(void *page)
 {
 	while (!vp_get(&board->stop)) {
-		mprotect(page, 4096, PROT_NONE);
+		mprotect(page, AREA, PROT_NONE);
 		vp_spin(700);
-		mprotect(page, 4096, PROT_READ | PROT_WRITE);
+		mprotect(page, AREA, PROT_READ | PROT_WRITE);
 		vp_spin(700);
 	}
 	return NULL;
@@ -88,17 +93,17 @@ static void *worker_main(void *data)
 	return NULL;
 }
 
-/* The page that w->flicker and w->steady share, and a thread that shakes it. */
+/* What w->flicker and w->steady share, and a thread that shakes it. */
 static void make_flicker(struct worker *w)
 {
 	int fd = memfd_create("flicker", MFD_CLOEXEC);
 	void *steady, *flicker;
 	pthread_t thread;
 
-	if (fd < 0 || ftruncate(fd, 4096))
+	if (fd < 0 || ftruncate(fd, AREA))
 		_exit(10);
-	steady = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	flicker = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	steady = mmap(NULL, AREA, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	flicker = mmap(NULL, AREA, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	if (steady == MAP_FAILED || flicker == MAP_FAILED ||
 	    pthread_create(&thread, NULL, flicker_main, flicker))
@@ -135,6 +140,8 @@ static _Noreturn void child_main(const struct round *r, int number)
 	pthread_t thread[MAX_THREADS];
 
 	sigaction(SIGUSR1, &sa, NULL);
+	sa.sa_flags = 0;
+	sigaction(SIGUSR2, &sa, NULL);
 	for (int i = 0; i < c->threads; i++) {
 		struct worker *w = &worker[i];
 
@@ -142,6 +149,10 @@ static _Noreturn void child_main(const struct round *r, int number)
 		w->post = &r->post;
 		w->process = number;
 		w->rng = vp_rng_init(c->seed, (uint64_t)i);
+		w->tx = vx_map(AREA);
+		w->rx = vx_map(AREA);
+		if (!w->tx || !w->rx)
+			_exit(10);
 		first_caps(w, r);
 	}
 	if (c->flicker)
@@ -217,6 +228,15 @@ static int make_pair(int pair[2])
 			  pair);
 }
 
+static uint64_t first_endpoint(const struct round *r)
+{
+	struct vipc_info info = { 0 };
+
+	if (!r->nr_vault || vt_info(r->vault[0], &info))
+		complain("no INFO of a new endpoint");
+	return info.endpoint;
+}
+
 static void begin_round(struct round *r, uint64_t seed)
 {
 	int endpoints;
@@ -224,6 +244,7 @@ static void begin_round(struct round *r, uint64_t seed)
 	memset(board, 0, sizeof(*board));
 	board->next = 1;
 	board->gentle = seed & 1;
+	board->calm = seed >> 1 & 1;
 	*r = (struct round){
 		.seed = seed,
 		.end = vt_now_ns() + ROUND_NS,
@@ -236,7 +257,8 @@ static void begin_round(struct round *r, uint64_t seed)
 		complain("socketpair: %s", strerror(errno));
 	endpoints = 1 + (int)vp_random(&r->rng, 6);
 	for (int i = 0; i < endpoints; i++)
-		vault_add(r, vt_open());
+		vault_add(r, open_endpoint(&r->rng));
+	board->told.first_endpoint = first_endpoint(r);
 	r->nr_children = 2 + (int)vp_random(&r->rng, MAX_PROCESSES - 1);
 	for (int i = 0; i < r->nr_children; i++)
 		spawn(r, i);
@@ -262,13 +284,13 @@ static void disturb(struct round *r)
 		vt_pause_us(vp_random(&r->rng, 3000));
 		kill(c->pid, SIGCONT);
 		r->stops++;
-	} else if (what == 10) {
+	} else if (what == 10 && !board->calm) {
 		/* a fresh endpoint instead of an old one */
 		uint32_t i = vp_random(&r->rng, (uint32_t)r->nr_vault);
 
 		vt_shutdown(r->vault[i]);
 		close(r->vault[i]);
-		r->vault[i] = vt_open();
+		r->vault[i] = open_endpoint(&r->rng);
 		vt_send_fd(r->post.box[number][1], r->vault[i]);
 	} else if (what == 11) {
 		vt_revoke(r->vault[vp_random(&r->rng, (uint32_t)r->nr_vault)]);
@@ -285,23 +307,97 @@ static void disturb(struct round *r)
 	vt_pause_us(vp_random(&r->rng, 2000));
 }
 
-/* All endpoints die, and with them whatever anybody waits for. */
-static void end_round(struct round *r)
+static int bury_all(struct round *r)
+{
+	int left = 0;
+
+	for (int i = 0; i < r->nr_children; i++)
+		left += !bury(r, i, WNOHANG);
+	return left;
+}
+
+/* A signal that every thread gets, until none is left. */
+static void interrupt_all(struct round *r)
 {
 	uint64_t limit = vt_now_ns() + VT_LIMIT_NS;
-	int left;
+
+	while (bury_all(r) && vt_now_ns() < limit) {
+		for (int i = 0; i < r->nr_children * MAX_THREADS; i++) {
+			pid_t pid = r->child[i / MAX_THREADS].pid;
+			int tid = vp_get(&board->slot[i].tid);
+
+			if (pid && tid)
+				syscall(SYS_tgkill, pid, tid, SIGUSR2);
+		}
+		drain_vault(r);
+		vt_pause_us(1000);
+	}
+}
+
+/* Takes all that is left at an endpoint that lives, now that nobody is there. */
+static void empty(int fd, void *rx)
+{
+	struct vipc_info info;
+	struct vipc_xmsg x;
+	struct bits *b;
+	int32_t got;
+	int ret;
+
+	if (vt_info(fd, &info) || info.state != VIPC_STATE_LIVE)
+		return;
+	for (;;) {
+		x = vx_room(rx, AREA);
+		vx_set_fd_room(&x, &got, 1);
+		ret = vx_recv_now(fd, &x);
+		if (ret)
+			break;
+		if (!board_told(&x.msg, info.endpoint))
+			board_received(&x.msg, info.endpoint);
+		if (x.rx_len || x.rx_nfds || x.msg.reply)
+			complain("a message of nobody's was left, with %u bytes",
+				 x.rx_len);
+	}
+	if (ret != -EAGAIN)
+		complain("what was left at an endpoint: %d", ret);
+	b = board_bits(info.endpoint);
+	if (b)
+		b->drained = true;
+}
+
+static void empty_all(struct round *r)
+{
+	static uint8_t rx[AREA];
+	int fd;
+
+	/* what is under way in a socket is a capability, too */
+	for (int i = 0; i < MAX_PROCESSES; i++)
+		while ((fd = vt_recv_fd(r->post.box[i][0])) >= 0)
+			close(fd);
+	drain_vault(r);
+	for (int i = 0; i < r->nr_vault; i++)
+		empty(r->vault[i], rx);
+}
+
+/* All leave; and all endpoints die, and with them whatever anybody waits for. */
+static void end_round(struct round *r)
+{
+	uint64_t limit;
 
 	vp_set(&board->stop, 1);
+	if (board->calm) {
+		interrupt_all(r);
+		empty_all(r);
+	}
+	limit = vt_now_ns() + VT_LIMIT_NS;
 	do {
 		drain_vault(r);
 		for (int i = 0; i < r->nr_vault; i++)
 			if (vt_shutdown(r->vault[i]))
 				complain("SHUTDOWN through a first capability failed");
-		left = 0;
-		for (int i = 0; i < r->nr_children; i++)
-			left += !bury(r, i, WNOHANG);
+		if (!bury_all(r))
+			break;
 		vt_pause_us(1000);
-	} while (left && vt_now_ns() < limit);
+	} while (vt_now_ns() < limit);
 	for (int i = 0; i < r->nr_children; i++) {
 		if (!r->child[i].pid)
 			continue;
@@ -356,6 +452,9 @@ static void print_round(const struct round *r, const struct tally *t,
 		{ "died", board->died }, { "derived", board->derived },
 		{ "passed", board->passed }, { "revocations", board->revoked },
 		{ "late replies", board->late }, { "faults", board->faults },
+		{ "bytes", board->bytes }, { "descriptors", board->fds },
+		{ "notified", board->told.sent }, { "told", board->told.got },
+		{ "watched", board->told.nr_watches },
 	};
 
 	printf("# %d processes", r->nr_children);
@@ -382,7 +481,13 @@ static bool run_round(int number, uint64_t seed)
 	t = board_check(&r.excuses, (uint64_t)after[DROPPED]);
 	compare("SEND", after[SENDS], t.sends, r.excuses.sending);
 	compare("CALL", after[CALLS], t.done - t.sends, r.excuses.sending);
-	compare("RECV", after[RECEIVES], t.got, r.excuses.receiving);
+	compare("RECV", after[RECEIVES], t.got + board->told.got,
+		r.excuses.receiving);
+	compare("NOTIFY", after[NOTIFIES], board->told.sent, r.excuses.sending);
+	compare("bytes", after[BYTES], board->bytes,
+		(r.excuses.sending + r.excuses.receiving) * AREA);
+	compare("descriptors", after[FDS], board->fds,
+		r.excuses.sending + r.excuses.receiving);
 	if (!t.done || !t.undelivered)
 		complain("nothing happened");
 

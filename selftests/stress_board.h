@@ -12,7 +12,7 @@
 #define STRESS_BOARD_H
 
 #define VT_NO_HARNESS
-#include "vipc_procs.h"
+#include "vipc_payload.h"
 
 #define MAX_MESSAGES	300000
 #define MAX_PROCESSES	8
@@ -36,6 +36,36 @@ struct entry {
 	uint8_t got;		/* how often it was received */
 	uint8_t tried;		/* a reply to it was sent ... */
 	uint8_t accepted;	/* ... and accepted, so often */
+	uint8_t nr_fds;		/* what it carries, besides four words */
+	uint32_t len;
+	uint64_t fd_endpoint;	/* of the capability that it carries */
+};
+
+/* ---- what the kernel itself tells: notifications, notices ---- */
+
+#define MAX_ENDPOINTS	512
+#define MAX_WATCHES	5000
+#define FIRST_WATCHED	60001	/* badges from here on are watched, each once */
+
+/*
+ * When each bit was sent to an endpoint last, as of before that, and when it was
+ * received last, as of after that.
+ */
+struct bits {
+	uint64_t tried, sent[64], got[64];
+	bool drained;
+};
+
+struct watch {
+	uint64_t endpoint;
+	uint8_t made, noticed;
+};
+
+struct told {
+	uint64_t clock, sent, got;
+	uint64_t first_endpoint, nr_watches;
+	struct bits bits[MAX_ENDPOINTS];
+	struct watch watch[MAX_WATCHES];
 };
 
 /* What a thread is about to do, and has not noted the result of. */
@@ -49,9 +79,12 @@ struct board {
 	uint64_t wrong;			/* anything not in the contract */
 	uint64_t operations;
 	uint64_t faults, derived, passed, revoked, late, died;
+	uint64_t bytes, fds;	/* that came with messages and replies */
 	int stop;
 	bool gentle;	/* nobody dies: there are no excuses */
+	bool calm;	/* at the end all leave, and what is left is received */
 	struct slot slot[MAX_SLOTS];
+	struct told told;
 	struct entry entry[MAX_MESSAGES];
 };
 
@@ -120,6 +153,9 @@ static inline uint64_t board_received(const struct vipc_msg *m, uint64_t endpoin
 		complain("message %llu with badge %u came with %llu",
 			 (unsigned long long)id, e->badge,
 			 (unsigned long long)m->badge);
+	if (e->len != m->flags >> 16)
+		complain("message %llu of %u bytes said %u", (unsigned long long)id,
+			 e->len, m->flags >> 16);
 	if (e->call != !!m->reply)
 		complain("message %llu: %s", (unsigned long long)id, e->call ?
 			 "a call came without a token" : "a send with a token");
@@ -130,6 +166,70 @@ static inline void board_accepted(uint64_t id)
 {
 	if (vp_add(&board->entry[id].accepted, 1) != 1)
 		complain("call %llu answered twice", (unsigned long long)id);
+}
+
+/* Where the bits of @endpoint are noted, or NULL for one endpoint too many. */
+static inline struct bits *board_bits(uint64_t endpoint)
+{
+	uint64_t i = endpoint - board->told.first_endpoint;
+
+	return i < MAX_ENDPOINTS ? &board->told.bits[i] : NULL;
+}
+
+static inline void board_raise(uint64_t *to, uint64_t stamp)
+{
+	uint64_t old = vp_get(to);
+
+	while (old < stamp &&
+	       !__atomic_compare_exchange_n(to, &old, stamp, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+static inline void board_got_bits(uint64_t bits, uint64_t endpoint)
+{
+	uint64_t now = vp_add(&board->told.clock, 1);
+	struct bits *b = board_bits(endpoint);
+
+	if (!b)
+		return;
+	if (bits & ~vp_get(&b->tried))
+		complain("bits %#llx came, only %#llx were sent",
+			 (unsigned long long)bits, (unsigned long long)b->tried);
+	for (int i = 0; i < 64; i++)
+		if (bits >> i & 1)
+			board_raise(&b->got[i], now);
+}
+
+static inline void board_got_notice(uint64_t badge, uint64_t endpoint)
+{
+	uint64_t i = badge - FIRST_WATCHED;
+	struct watch *w = &board->told.watch[i];
+
+	if (i >= MAX_WATCHES || !vp_get(&w->made))
+		complain("notice of badge %llu, which is not watched",
+			 (unsigned long long)badge);
+	else if (w->endpoint != endpoint)
+		complain("notice of a badge of endpoint %llu came to %llu",
+			 (unsigned long long)w->endpoint,
+			 (unsigned long long)endpoint);
+	else if (vp_add(&w->noticed, 1) != 1)
+		complain("second notice of badge %llu", (unsigned long long)badge);
+}
+
+/* Is @m the kernel's own? Then it is noted. */
+static inline bool board_told(const struct vipc_msg *m, uint64_t endpoint)
+{
+	if (!(m->flags & (VIPC_MSG_NOTIFICATION | VIPC_MSG_BADGE_CLOSED)))
+		return false;
+	vp_add(&board->told.got, 1);
+	if (vt_is_notification(m, m->data[0]) && m->data[0])
+		board_got_bits(m->data[0], endpoint);
+	else if (vt_is_notice(m, m->badge))
+		board_got_notice(m->badge, endpoint);
+	else
+		complain("a message of the kernel's with flags %#x", m->flags);
+	return true;
 }
 
 /* ---- the verdict ---- */
@@ -171,7 +271,8 @@ static void check_entry(struct tally *t, uint64_t id)
 		break;
 	case DELIVERED:
 		t->delivered++;
-		t->lost_calls += !e->got;
+		/* who leaves while it is copied takes it along */
+		t->lost_calls += !e->got && e->len < VX_PIN_MIN;
 		break;
 	case UNDELIVERED:
 		t->undelivered++;
@@ -188,6 +289,30 @@ static void check_entry(struct tally *t, uint64_t id)
 			 (unsigned long long)id);
 }
 
+/* All that was told to endpoints that live must have been received. */
+static inline void board_check_told(const struct excuses *excuses)
+{
+	uint64_t bits = 0, notices = 0;
+
+	for (int i = 0; i < MAX_ENDPOINTS; i++) {
+		const struct bits *b = &board->told.bits[i];
+
+		for (int n = 0; b->drained && n < 64; n++)
+			bits += b->sent[n] > b->got[n];
+	}
+	for (int i = 0; i < MAX_WATCHES; i++) {
+		const struct watch *w = &board->told.watch[i];
+		const struct bits *b = board_bits(w->endpoint);
+
+		notices += w->made && b && b->drained && !w->noticed;
+	}
+	if (bits > 64 * excuses->receiving)
+		complain("%llu bits were sent, and lost", (unsigned long long)bits);
+	if (notices > excuses->receiving + excuses->sending)
+		complain("%llu badges are gone without a notice",
+			 (unsigned long long)notices);
+}
+
 /* Compares all notes; @dropped is what the kernel says that it dropped. */
 static inline struct tally board_check(const struct excuses *excuses,
 				       uint64_t dropped)
@@ -198,6 +323,7 @@ static inline struct tally board_check(const struct excuses *excuses,
 	t.messages = end - 1;
 	for (uint64_t id = 1; id < end; id++)
 		check_entry(&t, id);
+	board_check_told(excuses);
 	/*
 	 * A call that a receiver takes, and cannot keep, is with nobody for a
 	 * moment. A caller that gives up just then is told DELIVERED.

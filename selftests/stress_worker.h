@@ -14,6 +14,8 @@
 
 #define MAX_CAPS	16
 #define MAX_TOKENS	12
+#define UNKNOWN_ROOM	UINT32_MAX
+#define AREA		(12 * VX_PAGE)
 
 struct cap {
 	int fd;
@@ -26,6 +28,7 @@ struct cap {
 /* A call that was taken and not answered yet. */
 struct token {
 	uint64_t token, id, endpoint;
+	uint32_t room, fd_room;	/* for the reply; UNKNOWN_ROOM: not told */
 	int cap;
 	uint32_t serial;	/* of the capability that took it */
 	bool used;
@@ -47,8 +50,9 @@ struct worker {
 	struct token token[MAX_TOKENS];
 	int nr_tokens;
 	uint32_t next_serial;
-	/* the same page twice; the second comes and goes */
-	struct vipc_msg *steady, *flicker;
+	uint8_t *tx, *rx;
+	/* AREA bytes, twice; the second come and go */
+	void *steady, *flicker;
 };
 
 static uint32_t dice(struct worker *w, uint32_t n)
@@ -134,7 +138,8 @@ static void set_patience(struct worker *w, struct vipc_msg *m)
 {
 	uint32_t how = dice(w, 40);
 
-	if (how == 0)
+	/* in a calm end, a signal has to end everything */
+	if (how == 0 && !board->calm)
 		m->flags |= VIPC_UNINTERRUPTIBLE;
 	else if (how < 5)
 		m->flags |= VIPC_NONBLOCK;
@@ -178,14 +183,20 @@ static void do_send(struct worker *w)
 	}
 }
 
-/* Notes what was received; keeps the token, if it has one, for later. */
-static void take(struct worker *w, int cap, const struct vipc_msg *m)
+/*
+ * Notes what was received, and returns its number or 0; keeps the token, if it has
+ * one, for later, with the room that its caller has.
+ */
+static uint64_t take(struct worker *w, int cap, const struct vipc_msg *m,
+		     uint32_t room, uint32_t fd_room)
 {
-	uint64_t id = board_received(m, w->cap[cap].endpoint);
+	uint64_t id = 0;
 
+	if (!board_told(m, w->cap[cap].endpoint))
+		id = board_received(m, w->cap[cap].endpoint);
 	vp_set(&w->slot->receiving, 0);
 	if (!id || !m->reply)
-		return;
+		return id;
 	/* One that is forgotten is never answered. */
 	if (w->nr_tokens == MAX_TOKENS)
 		w->token[dice(w, MAX_TOKENS)] = w->token[--w->nr_tokens];
@@ -193,9 +204,12 @@ static void take(struct worker *w, int cap, const struct vipc_msg *m)
 		.token = m->reply,
 		.id = id,
 		.endpoint = w->cap[cap].endpoint,
+		.room = room,
+		.fd_room = fd_room,
 		.cap = cap,
 		.serial = w->cap[cap].serial,
 	};
+	return id;
 }
 
 static void do_receive(struct worker *w)
@@ -212,9 +226,9 @@ static void do_receive(struct worker *w)
 	set_patience(w, &m);
 	vp_set(&w->slot->receiving, 1);
 	if (flicker) {
-		*w->steady = m;
+		memcpy(w->steady, &m, sizeof(m));
 		ret = vt_recv(cap->fd, w->flicker);
-		m = *w->steady;
+		memcpy(&m, w->steady, sizeof(m));
 	} else {
 		ret = vt_recv(cap->fd, &m);
 	}
@@ -223,12 +237,13 @@ static void do_receive(struct worker *w)
 		vp_set(&w->slot->receiving, 0);
 		return;
 	}
+	/* EMSGSIZE: what comes next carries more */
 	JUDGE(cap, "RECV", ret, revoked, dead, -EPIPE, -EKEYREVOKED, -EAGAIN,
-	      -ETIMEDOUT, -EINTR);
+	      -ETIMEDOUT, -EINTR, -EMSGSIZE);
 	if (ret)
 		vp_set(&w->slot->receiving, 0);
 	else
-		take(w, (int)(cap - w->cap), &m);
+		take(w, (int)(cap - w->cap), &m, UNKNOWN_ROOM, UNKNOWN_ROOM);
 }
 
 /* The capability that took the call, or NULL if it was closed meanwhile. */
@@ -332,11 +347,11 @@ static void do_reply_recv(struct worker *w)
 	else
 		vp_add(&board->late, ret == -ESRCH);
 	JUDGE(cap, "REPLY_RECV", ret, cap->revoked, false, -ESRCH, -EKEYREVOKED,
-	      -EPIPE, -EAGAIN, -ETIMEDOUT, -EINTR);
+	      -EPIPE, -EAGAIN, -ETIMEDOUT, -EINTR, -EMSGSIZE);
 	if (ret)
 		vp_set(&w->slot->receiving, 0);
 	else
-		take(w, (int)(cap - w->cap), &m);
+		take(w, (int)(cap - w->cap), &m, UNKNOWN_ROOM, UNKNOWN_ROOM);
 }
 
 /* ---- capabilities ---- */
@@ -383,17 +398,32 @@ static void do_shutdown(struct worker *w)
 	struct cap *cap = pick(w, VIPC_RIGHT_RECV | VIPC_RIGHT_REVOKE);
 	int ret;
 
-	if (!cap)
+	/* at the end of a calm round something should still live */
+	if (!cap || (board->calm && dice(w, 10)))
 		return;
 	ret = vt_shutdown(cap->fd);
 	JUDGE(cap, "SHUTDOWN", ret, cap->revoked, false, -EKEYREVOKED);
 	cap->dead |= !ret;
 }
 
+/* What an endpoint lets in; some keep messages. */
+static int open_endpoint(struct vp_rng *rng)
+{
+	int fd = vt_open();
+
+	if (fd < 0)
+		return fd;
+	if (vp_random(rng, 5) && vx_limits(fd, AREA, 1))
+		complain("CONFIG of a new endpoint failed");
+	if (!vp_random(rng, 3) && vt_set_depth(fd, 1 + vp_random(rng, 9)))
+		complain("CONFIG of a new endpoint's depth failed");
+	return fd;
+}
+
 /* A new endpoint: the vault gets a hand on it too, or it is given up. */
 static void do_open(struct worker *w)
 {
-	int fd = vt_open();
+	int fd = open_endpoint(&w->rng);
 
 	if (fd < 0)
 		complain("open: %s", strerror(-fd));
@@ -464,37 +494,6 @@ static void do_die(struct worker *w)
 static void do_nap(struct worker *w)
 {
 	vt_pause_us(dice(w, 500));
-}
-
-static const struct {
-	void (*op)(struct worker *w);
-	uint32_t weight;
-} operations[] = {
-	{ do_send, 300 }, { do_receive, 330 }, { do_reply, 150 },
-	{ do_reply_recv, 80 }, { do_wrong_reply, 10 }, { do_derive, 40 },
-	{ do_close, 30 }, { do_pass, 25 }, { do_fetch, 30 }, { do_look, 10 },
-	{ do_revoke, 3 }, { do_open, 2 }, { do_shutdown, 1 }, { do_nap, 10 },
-};
-
-static void do_anything(struct worker *w)
-{
-	uint32_t total = 0, n;
-
-	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
-		total += operations[i].weight;
-	/* far rarer than any weight could say */
-	if (!board->gentle && !dice(w, 20000))
-		do_die(w);
-	tidy_up(w);
-	n = dice(w, total);
-	for (size_t i = 0;; i++) {
-		if (n < operations[i].weight) {
-			operations[i].op(w);
-			break;
-		}
-		n -= operations[i].weight;
-	}
-	vp_add(&board->operations, 1);
 }
 
 #endif /* STRESS_WORKER_H */
