@@ -13,8 +13,10 @@
 #include <uapi/vipc.h>
 
 #define SYS_EXIT	1
+#define SYS_FORK	2
 #define SYS_OPEN	5
 #define SYS_CLOSE	6
+#define SYS_WAITPID	7
 #define SYS_IOCTL	54
 #define O_RDWR		2
 #define EAGAIN		11
@@ -225,16 +227,105 @@ static int large_form(void)
 	return 0;
 }
 
+#define MAX_LEN	9000	/* so much is pinned */
+
+static unsigned char out[MAX_LEN], in[MAX_LEN], back[MAX_LEN], answer[MAX_LEN];
+
+static int has(const unsigned char *p, unsigned int len, unsigned int factor)
+{
+	for (unsigned int i = 0; i < len; i++)
+		if (p[i] != (unsigned char)(i * factor))
+			return 0;
+	return 1;
+}
+
+/* Takes a call of @len bytes and a descriptor, and answers with as much. */
+static int serve_one(long ep, unsigned int len)
+{
+	struct vipc_info info = { 0 };
+	int got = -1, fd = (int)ep;
+	struct vipc_xmsg x = {
+		.rx_buf = (unsigned long)in,
+		.rx_len = MAX_LEN,
+		.rx_fds = (unsigned long)&got,
+		.rx_nfds = 1,
+	};
+
+	STEP(80, !vipc(ep, VIPC_IOC_RECV_X, &x));
+	STEP(81, same(&x.msg, len, 0) && x.msg.reply);
+	STEP(82, x.rx_len == len && x.rx_nfds == 1 && has(in, len, 7));
+	STEP(83, x.reply_len == MAX_LEN && x.reply_nfds == 1);
+	STEP(84, !vipc(got, VIPC_IOC_INFO, &info));
+	STEP(85, info.rights == VIPC_RIGHTS_ALL);
+	x.tx_buf = (unsigned long)back;
+	x.tx_len = len;
+	x.tx_fds = (unsigned long)&fd;
+	x.tx_nfds = 1;
+	STEP(86, !vipc(ep, VIPC_IOC_REPLY_X, &x));
+	return 0;
+}
+
+/* Bytes and a descriptor, both ways, between two 32-bit processes. */
+static int exchange(unsigned int len)
+{
+	struct vipc_config config = {
+		.flags = VIPC_CONFIG_MAX_LEN | VIPC_CONFIG_MAX_FDS,
+		.max_len = MAX_LEN,
+		.max_fds = 1,
+	};
+	int got = -1, fd, status = -1;
+	struct vipc_xmsg x = {
+		.tx_buf = (unsigned long)out,
+		.tx_len = len,
+		.rx_buf = (unsigned long)answer,
+		.rx_len = MAX_LEN,
+		.tx_fds = (unsigned long)&fd,
+		.rx_fds = (unsigned long)&got,
+		.tx_nfds = 1,
+		.rx_nfds = 1,
+	};
+	long ep, pid;
+
+	for (unsigned int i = 0; i < MAX_LEN; i++) {
+		out[i] = (unsigned char)(i * 7);
+		back[i] = (unsigned char)(i * 13);
+		answer[i] = 0;
+	}
+	ep = call3(SYS_OPEN, (long)"/dev/vipc", O_RDWR, (void *)0);
+	STEP(90, ep >= 0);
+	STEP(91, !vipc(ep, VIPC_IOC_CONFIG, &config));
+	pid = call3(SYS_FORK, 0, 0, (void *)0);
+	STEP(92, pid >= 0);
+	if (!pid)
+		call3(SYS_EXIT, serve_one(ep, len), 0, (void *)0);
+	fd = (int)ep;
+	fill(&x.msg, len);
+	STEP(93, !vipc(ep, VIPC_IOC_CALL_X, &x));
+	STEP(94, call3(SYS_WAITPID, pid, (long)&status, (void *)0) == pid);
+	if (status)
+		return status >> 8 & 0xff;
+	STEP(95, x.rx_len == len && x.rx_nfds == 1 && has(answer, len, 13));
+	STEP(96, got > 2 && got != fd);
+	STEP(97, !call3(SYS_CLOSE, got, 0, (void *)0));
+	STEP(98, !call3(SYS_CLOSE, ep, 0, (void *)0));
+	return 0;
+}
+
+static int exchanges(void)
+{
+	return exchange(100) ?: exchange(MAX_LEN);
+}
+
 /* The stack is where the System V ABI wants it: no argument is looked at. */
 __attribute__((force_align_arg_pointer, used)) void _start(void);
 void _start(void)
 {
 	static int (*const parts[])(void) = {
-		with_peer, alone, small_features, large_form,
+		with_peer, alone, small_features, large_form, exchanges,
 	};
 	int step = 0;
 
-	for (unsigned int i = 0; i < 4 && !step; i++)
+	for (unsigned int i = 0; i < sizeof(parts) / sizeof(parts[0]) && !step; i++)
 		step = parts[i]();
 	call3(SYS_EXIT, step, 0, (void *)0);
 	__builtin_unreachable();
