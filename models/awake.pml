@@ -21,8 +21,9 @@
  * What is checked:
  *  - no lost wake-up: when nothing more happens, nobody sleeps whose outcome was
  *    published, or whose wait a pending signal ends (judge);
- *  - a caller whose request was taken back, while it was awake or asleep, can be
- *    interrupted again (judge);
+ *  - a caller whose request was taken back, while it was awake or asleep, or that
+ *    was claimed and given back, can be interrupted again (judge);
+ *  - a caller that is claimed does not leave (finisher);
  *  - the message is there when the outcome is (done);
  *  - the thread returns with the outcome, or has left (done);
  *  - neither the operation nor the task is touched when it may have gone (alive,
@@ -40,6 +41,9 @@
 #ifndef BACK
 #define BACK 1		/* receives whose message is taken back */
 #endif
+#ifndef CLAIMS
+#define CLAIMS 0	/* replies that are copied into the caller's room */
+#endif
 
 /* Outcomes */
 #define OK		0
@@ -47,15 +51,18 @@
 #define IN_SERVICE	2
 #define EINTR		3
 #define ETIMEDOUT	4
-#define finished(o)	(o != QUEUED && o != IN_SERVICE)
+#define ANSWERED	5
+#define finished(o)	(o != QUEUED && o != IN_SERVICE && o != ANSWERED)
 
 /* Sleep states, and what signals are pending */
 #define RUNNING		0
 #define INTERRUPTIBLE	1
 #define KILLABLE	2
+#define UNINTERRUPTIBLE	3
 #define ORDINARY	1
 #define FATAL		2
-#define ends(sig, sleep) (sig == FATAL || (sig == ORDINARY && sleep == INTERRUPTIBLE))
+#define ends(sig, sleep) ((sig == FATAL && sleep != UNINTERRUPTIBLE) || \
+			  (sig == ORDINARY && sleep == INTERRUPTIBLE))
 
 #define NONE		15		/* an empty buffer */
 
@@ -186,7 +193,7 @@ sleep:	atomic {				/* smp_load_acquire() */
 #ifdef MUT_awake_keeps_outcome
 	s = (known == IN_SERVICE -> service_state : INTERRUPTIBLE);
 #else
-	s = (o == IN_SERVICE -> service_state : INTERRUPTIBLE);
+	s = (o == IN_SERVICE -> service_state : (o == ANSWERED -> UNINTERRUPTIBLE : INTERRUPTIBLE));
 #endif
 	if
 	:: finished(o) -> goto woken
@@ -228,7 +235,7 @@ sleep:	atomic {				/* smp_load_acquire() */
 end_asleep:
 	if
 	:: state == RUNNING -> goto sleep
-	:: atomic { state != RUNNING && deadline ->	/* vipc_sleep_until() */
+	:: atomic { state != RUNNING && deadline && o != ANSWERED ->	/* vipc_sleep_until() */
 		state = RUNNING;
 		why = ETIMEDOUT
 	   }
@@ -240,6 +247,9 @@ leave:	atomic { store_state(RUNNING) }		/* __set_current_state() */
 		if
 		:: outcome == QUEUED -> left = true
 		:: outcome == IN_SERVICE && (why != EINTR || ends(pending, service_state)) -> left = true
+#ifdef MUT_answered_may_leave
+		:: outcome == ANSWERED -> left = true
+#endif
 		:: else -> goto sleep
 		fi
 	}
@@ -262,7 +272,7 @@ gone:	alive = false;				/* the function returns */
 /* RECV, REPLY, and all others who have the lock and end what waits */
 proctype finisher()
 {
-	byte s, back = BACK;
+	byte s, back = BACK, claims = CLAIMS;
 
 again:	atomic { !held -> held = true }		/* spin_lock() */
 	if
@@ -283,6 +293,29 @@ again:	atomic { !held -> held = true }		/* spin_lock() */
 #endif
 		spin_unlock();
 		goto again
+	:: !left && outcome == IN_SERVICE && claims > 0 ->	/* vipc_endpoint_claim() */
+		claims--;
+		atomic { store_outcome(ANSWERED) }
+		spin_unlock();
+		atomic { assert(alive && !left) }	/* vipc_room_fill() */
+		atomic { !held -> held = true };
+		if
+		:: true				/* vipc_endpoint_reply() */
+		:: true ->			/* vipc_endpoint_unclaim() */
+			atomic { store_outcome(IN_SERVICE) }
+#ifdef MUT_unclaim_without_barrier
+			if
+			:: state != RUNNING -> vipc_wake()
+			:: else
+			fi;
+#else
+#ifndef MUT_unclaim_without_waking
+			vipc_wake();
+#endif
+#endif
+			spin_unlock();
+			goto again
+		fi
 	:: !left && caller && outcome == QUEUED ->	/* vipc_enter_service() */
 		atomic { store_outcome(IN_SERVICE) }
 		spin_unlock();
@@ -355,6 +388,7 @@ end_judge: atomic { timeout ->
 		assert(!held);
 		assert(!alive || !finished(outcome));
 		assert(!alive || outcome != QUEUED || state == INTERRUPTIBLE);
+		assert(!alive || outcome == ANSWERED || state != UNINTERRUPTIBLE);
 		assert(!alive || !ends(pending, (outcome == QUEUED -> INTERRUPTIBLE : service_state)))
 	}
 }

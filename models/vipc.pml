@@ -4,7 +4,8 @@
  * revocation, death. "make model" checks it with spin; models/check says which
  * configurations there are. endpoint.c: here; queue.h: queue.pml; wait.c,
  * lifetime.c: wait.pml; ipc.c, and who plays against whom: threads.pml. What
- * rests on memory barriers: awake.pml, which stands alone.
+ * rests on memory barriers: awake.pml. Messages with bytes: claim.pml. Messages that
+ * no thread waits with, and poll: pending.pml. These three stand alone.
  *
  * What is modelled
  *
