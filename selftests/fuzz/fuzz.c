@@ -6,33 +6,26 @@
  * the oracle. Whatever is wrong ends the campaign, and the program that did it
  * is printed as a reproducer.
  *
- * usage: fuzz [--seconds S] [--seed N] [--times N] [FILE...]
+ * usage: fuzz [--seconds S] [--seed N] [--times N] [--verbose] [FILE...]
  *
  * The programs in the FILEs are run first, N times each; with "--seconds 0"
- * nothing else is. On a kernel without KCOV all programs are random.
+ * nothing else is. --verbose says how each operation ends. On a kernel without
+ * KCOV all programs are random.
  */
 #include "executor.h"
+#include "mutate.h"
 
 #include <getopt.h>
-#include <poll.h>
 
-#define MAX_CORPUS	4096
 #define HANG_US		20000000
 #define REPORT_NS	(30 * VT_NSEC)
 #define RENEW		300		/* programs per executor */
+#define MAP_WORDS	(MAP_SIZE / 64)
 
-static struct program corpus[MAX_CORPUS];
-static int nr_corpus;
 static struct program last[4];		/* what ran before the latest */
 static uint64_t execs, restarts, started;
-static struct vp_rng rng;
 static pid_t executor;
 static int kmsg = -1;
-
-static uint32_t dice(uint32_t n)
-{
-	return vp_random(&rng, n);
-}
 
 /* ---- findings ---- */
 
@@ -129,8 +122,32 @@ static void stop_executor(void)
 	}
 }
 
+/* A line of /proc/vmstat, or -1. */
+static long long vmstat(const char *name)
+{
+	char line[160], key[64];
+	long long value, ret = -1;
+	FILE *f = fopen("/proc/vmstat", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%63s %lld", key, &value) == 2 && !strcmp(key, name))
+			ret = value;
+	if (f)
+		fclose(f);
+	return ret;
+}
+
+/* Each CPU counts for itself; the refresh adds all that up. */
+static bool all_unpinned(void)
+{
+	vt_write_file("/proc/sys/vm/stat_refresh", "1");
+	return vmstat("nr_foll_pin_acquired") == vmstat("nr_foll_pin_released");
+}
+
 static void check_leaks(void)
 {
+	if (vt_wait_until(all_unpinned()))
+		finding("pages were left pinned");
 	if (vt_wait_until(vt_stat_value("endpoints") == 0 &&
 			  vt_stat_value("capabilities") == 0))
 		finding("endpoints or capabilities were left behind");
@@ -150,7 +167,7 @@ static void renew_executor(void)
 static bool may_fault(const struct program *p)
 {
 	for (uint32_t i = 0; i < p->n; i++)
-		if (p->op[i].fail & 15)
+		if (p->op[i].fail & FAIL_MASK)
 			return true;
 	return false;
 }
@@ -201,113 +218,6 @@ static bool run_once(const struct program *p)
 	return vp_get(&shared->fresh) > 0;
 }
 
-/* ---- new programs from old ---- */
-
-static struct op random_op(void)
-{
-	/* what everything else needs comes more often */
-	static const uint8_t often[] = {
-		OP_OPEN, OP_DERIVE, OP_SEND, OP_SEND, OP_RECV, OP_RECV, OP_RECV,
-		OP_CALL, OP_CALL, OP_REPLY, OP_REPLY_RECV, OP_REPLY_RECV, OP_CLOSE,
-	};
-	struct op op;
-
-	for (size_t i = 0; i < sizeof(op); i++)
-		((uint8_t *)&op)[i] = (uint8_t)dice(256);
-	op.kind = dice(2) ? often[dice(sizeof(often))] : (uint8_t)dice(NR_KINDS);
-	op.slot = (uint8_t)dice(dice(4) ? 3 : SLOTS);
-	op.task = (uint8_t)(dice(TASKS) | (dice(5) ? 0 : 0x80));
-	if (dice(3))
-		op.wait &= 0x0f;
-	if (dice(4))
-		op.flags &= 0xcf;
-	if (dice(3))
-		op.flags &= 0xfe;
-	op.fail = dice(10) ? 0 : (uint8_t)(1 + dice(15));
-	return op;
-}
-
-static struct program random_program(void)
-{
-	struct program p = { .n = 2 + dice(MAX_OPS - 2) };
-
-	for (uint32_t i = 0; i < p.n; i++)
-		p.op[i] = random_op();
-	p.op[0].kind = OP_OPEN;
-	p.op[0].value = 0;
-	p.op[0].fail = 0;
-	return p;
-}
-
-static void insert_op(struct program *p, uint32_t at, struct op op)
-{
-	if (p->n == MAX_OPS)
-		p->n--;
-	if (at > p->n)
-		at = p->n;
-	memmove(&p->op[at + 1], &p->op[at], (p->n - at) * sizeof(op));
-	p->op[at] = op;
-	p->n++;
-}
-
-static void mutate(struct program *p)
-{
-	const struct program *q;
-	uint32_t at = dice(p->n), from;
-
-	switch (dice(8)) {
-	case 0:
-	case 1:
-		insert_op(p, at, random_op());
-		break;
-	case 2:
-		if (p->n > 1)
-			memmove(&p->op[at], &p->op[at + 1],
-				(--p->n - at) * sizeof(p->op[0]));
-		break;
-	case 3:
-		((uint8_t *)&p->op[at])[dice(sizeof(p->op[0]))] = (uint8_t)dice(256);
-		break;
-	case 4:
-		((uint8_t *)&p->op[at])[dice(sizeof(p->op[0]))] ^= (uint8_t)(1 << dice(8));
-		break;
-	case 5:
-		insert_op(p, dice(p->n + 1), p->op[at]);
-		break;
-	case 6:
-		p->op[at].fail = (uint8_t)dice(16);
-		break;
-	default:
-		/* the end of another one */
-		q = &corpus[dice((uint32_t)nr_corpus)];
-		from = dice(q->n);
-		for (uint32_t i = from; i < q->n; i++)
-			insert_op(p, p->n, q->op[i]);
-	}
-}
-
-static struct program next_program(void)
-{
-	struct program p;
-
-	if (!nr_corpus || !dice(20))
-		return random_program();
-	/* the latest have been tried least */
-	p = corpus[dice(3) ? dice((uint32_t)nr_corpus) :
-		   (uint32_t)nr_corpus - 1 - dice(1 + (uint32_t)nr_corpus / 8)];
-	for (uint32_t i = 1 + dice(4); i; i--)
-		mutate(&p);
-	return p;
-}
-
-static void keep(const struct program *p)
-{
-	if (nr_corpus < MAX_CORPUS)
-		corpus[nr_corpus++] = *p;
-	else
-		corpus[dice(MAX_CORPUS)] = *p;
-}
-
 /* ---- the campaign ---- */
 
 static void report(void)
@@ -316,9 +226,10 @@ static void report(void)
 
 	printf("coverage: %.0f s, %llu programs, %.0f per second, ", seconds,
 	       (unsigned long long)execs, (double)execs / seconds);
-	printf("%llu operations (%llu succeeded), %u points, %u edges, %d in the corpus\n",
-	       (unsigned long long)shared->ops,
-	       (unsigned long long)shared->succeeded, shared->points,
+	printf("%llu operations (%llu succeeded), %llu KiB and %llu descriptors received, ",
+	       (unsigned long long)shared->ops, (unsigned long long)shared->succeeded,
+	       (unsigned long long)shared->bytes >> 10, (unsigned long long)shared->fds);
+	printf("%u points, %u edges, %d in the corpus\n", shared->points,
 	       shared->edges, nr_corpus);
 	fflush(stdout);
 }
@@ -344,21 +255,51 @@ static void scan_for_leaks(void)
 	}
 }
 
-/* The smallest part of the corpus that reaches what all of it did. */
+/* The program that reaches most of what was not @had; -1 if none does. */
+static int best_of(uint64_t (*reached)[MAP_WORDS], const uint64_t *have)
+{
+	int best = -1, most = 0;
+
+	for (int i = 0; i < nr_corpus; i++) {
+		int n = 0;
+
+		for (int j = 0; j < MAP_WORDS; j++)
+			n += __builtin_popcountll(reached[i][j] & ~have[j]);
+		if (n > most) {
+			most = n;
+			best = i;
+		}
+	}
+	return best;
+}
+
+/*
+ * A small part of the corpus that reaches all points that the whole does: the other
+ * ways between them are soon found again.
+ */
 static void distill(void)
 {
-	if (!shared->edges)
+	uint64_t (*reached)[MAP_WORDS], have[MAP_WORDS] = { 0 };
+	int best, n = 0;
+
+	reached = calloc((size_t)nr_corpus, sizeof(*reached));
+	if (!shared->points || !reached)
 		return;
-	memset(shared->edge, 0, sizeof(shared->edge));
-	memset(shared->point, 0, sizeof(shared->point));
-	shared->edges = shared->points = 0;
-	/* the latest reach more, each */
-	for (int i = nr_corpus - 1; i >= 0; i--)
-		if (run_once(&corpus[i])) {
-			printf("corpus: ");
-			print_program(stdout, &corpus[i]);
-		}
-	printf("distilled: %u points, %u edges\n", shared->points, shared->edges);
+	for (int i = 0; i < nr_corpus; i++) {
+		memset(shared->point, 0, sizeof(shared->point));
+		run_once(&corpus[i]);
+		for (int j = 0; j < MAP_SIZE; j++)
+			reached[i][j / 64] |= (uint64_t)shared->point[j] << j % 64;
+	}
+	while ((best = best_of(reached, have)) >= 0) {
+		printf("corpus: ");
+		print_program(stdout, &corpus[best]);
+		for (int j = 0; j < MAP_WORDS; j++)
+			have[j] |= reached[best][j];
+		n++;
+	}
+	printf("distilled: %d programs\n", n);
+	free(reached);
 }
 
 static void run_file(const char *name, unsigned long times)
@@ -420,14 +361,16 @@ int main(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "seconds", required_argument, NULL, 't' },
 		{ "times", required_argument, NULL, 'n' },
+		{ "verbose", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static const char usage[] =
-		"usage: fuzz [--seconds S] [--seed N] [--times N] [FILE...]";
+		"usage: fuzz [--seconds S] [--seed N] [--times N] [--verbose] [FILE...]";
 	uint64_t seconds = 60, seed = vt_now_ns(), end, next;
 	unsigned long times = 1;
 	int c;
 
+	shared = vp_shared(sizeof(*shared));
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 's') {
 			seed = number_of("--seed", optarg);
@@ -435,6 +378,8 @@ int main(int argc, char **argv)
 			seconds = number_of("--seconds", optarg);
 		} else if (c == 'n') {
 			times = number_of("--times", optarg);
+		} else if (c == 'v') {
+			shared->verbose = 1;
 		} else {
 			fprintf(stderr, "%s\n", usage);
 			return 2;
@@ -447,7 +392,6 @@ int main(int argc, char **argv)
 	}
 	printf("seed %llu\n", (unsigned long long)seed);
 	rng = vp_rng_init(seed, 0);
-	shared = vp_shared(sizeof(*shared));
 	quiet_faults();
 	start_executor();
 	started = vt_now_ns();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the fuzzer runs: a program is a sequence of operations, of eight bytes
+ * What the fuzzer runs: a program is a sequence of operations, of twelve bytes
  * each, that several tasks of one process do on one table of descriptors. Any
  * bytes are a program: what is out of range is taken modulo.
  *
@@ -10,19 +10,31 @@
 #define FUZZ_PROGRAM_H
 
 #define VT_NO_HARNESS
-#include "../vipc_procs.h"
+#include "../vipc_payload.h"
 
 #define MAX_OPS		24
 #define TASKS		4
 #define SLOTS		8
 #define TOKENS		8
 #define MAX_TAGS	(2 * MAX_OPS)
+#define FAIL_MASK	63
 
 enum kind {
-	OP_OPEN, OP_DERIVE, OP_SEND, OP_RECV, OP_CALL, OP_REPLY, OP_REPLY_RECV,
+	OP_OPEN, OP_DERIVE,
+	OP_SEND, OP_RECV, OP_CALL, OP_REPLY, OP_REPLY_RECV,
+	OP_SEND_X, OP_RECV_X, OP_CALL_X, OP_REPLY_X, OP_REPLY_RECV_X,
+	OP_NOTIFY, OP_CONFIG, OP_POLL,
 	OP_REVOKE, OP_SHUTDOWN, OP_INFO, OP_CLOSE, OP_DUP, OP_SIGNAL, OP_RAW,
-	OP_LOOK, OP_PASS, OP_CHILD, OP_PROTECT, OP_PAUSE,
+	/* what a process of its own does not do */
+	OP_LOOK, OP_PASS, OP_CHILD, OP_PROTECT, OP_REMAP, OP_EPOLL, OP_PAUSE,
 	NR_KINDS,
+};
+
+static const char *const kind_names[NR_KINDS] = {
+	"open", "derive", "send", "recv", "call", "reply", "reply_recv",
+	"send_x", "recv_x", "call_x", "reply_x", "reply_recv_x", "notify",
+	"config", "poll", "revoke", "shutdown", "info", "close", "dup", "signal",
+	"raw", "look", "pass", "child", "protect", "remap", "epoll", "pause",
 };
 
 struct op {
@@ -33,12 +45,26 @@ struct op {
 	uint8_t flags;		/* of the message; rights of a new capability */
 	uint8_t wait;		/* low nibble: the deadline; high: the address */
 	uint8_t value;		/* badge, token, or what OP_RAW, OP_CHILD need */
-	uint8_t fail;		/* 1 to 15: fail that allocation or user copy */
+	uint8_t fail;		/* 1 to 63: fail that allocation or user copy */
+	uint8_t tx, rx;		/* low nibble: how many bytes; high: where */
+	uint8_t fds;		/* low nibble: those to send; high: the room */
+	uint8_t more;
 };
 
 struct program {
 	uint32_t n;
 	struct op op[MAX_OPS];
+};
+
+/* What the oracle knows of a message. */
+struct note {
+	uint8_t got;		/* how often it was received */
+	uint8_t failed;		/* its sender was told that it was not delivered */
+	uint8_t gone;		/* its sender is on, and may write to its bytes */
+	uint8_t known;		/* the bytes are those of vx_fill() */
+	uint8_t calls;		/* for a reply, with the room that follows */
+	uint32_t len, nfds;
+	uint32_t room_len, room_nfds;
 };
 
 /* The signal of coverage: one byte for each edge, hashed. */
@@ -51,10 +77,17 @@ struct shared {
 	uint32_t fresh;			/* edges not seen before this run */
 	uint32_t stuck;			/* a task had to be left behind */
 	uint32_t wrong;			/* the oracle found something */
+	uint32_t verbose;		/* say how each operation ends */
 	uint32_t edges, points;
-	uint32_t next_tag;		/* the oracle's notes on this run */
-	uint8_t got[MAX_TAGS], failed[MAX_TAGS];
+	/* the oracle's notes on this run, by whatever process */
+	uint32_t wild;			/* something unknown was sent: be silent */
+	uint32_t odd_reply;		/* so was it as bytes of a reply */
+	uint32_t next_tag;
+	uint32_t watched;		/* badges */
+	uint64_t bits;			/* of notifications */
+	struct note note[MAX_TAGS];
 	uint64_t ops, succeeded;
+	uint64_t bytes, fds;		/* received, and found right */
 	char complaint[200];
 	uint8_t edge[MAP_SIZE], point[MAP_SIZE];
 };

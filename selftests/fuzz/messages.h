@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The five operations, with words and with bytes and descriptors, and NOTIFY.
+ */
+#ifndef FUZZ_MESSAGES_H
+#define FUZZ_MESSAGES_H
+
+#include "memory.h"
+
+static bool sends(unsigned long cmd)
+{
+	return _IOC_NR(cmd) == _IOC_NR(VIPC_IOC_SEND) ||
+	       _IOC_NR(cmd) == _IOC_NR(VIPC_IOC_CALL);
+}
+
+static bool receives(unsigned long cmd)
+{
+	return _IOC_NR(cmd) == _IOC_NR(VIPC_IOC_RECV) ||
+	       _IOC_NR(cmd) == _IOC_NR(VIPC_IOC_REPLY_RECV);
+}
+
+/* Message @tag, or a reply or a place for a message if @tag is 0. */
+static struct vipc_msg words_of(const struct op *op, uint64_t tag)
+{
+	struct vipc_msg m = vt_msg(tag ? tag : 1);
+
+	if (!tag)
+		m.reply = op->value & 0x80 ? op->value :
+			  vp_get(&run.token[op->value % TOKENS]);
+	m.flags = (op->flags & VIPC_NONBLOCK) | (op->flags & 0xc0) << 10 | 0xff00;
+	/* rare: a call to oneself would then need a kill to end */
+	if ((op->flags & 0x0e) == 0x0e)
+		m.flags |= VIPC_UNINTERRUPTIBLE;
+	/* an unknown flag, but not most of the time */
+	if ((op->flags & 0x31) == 0x31)
+		m.flags |= 1u << (2 + op->value % 6);
+	m.deadline_ns = deadline(op);
+	return m;
+}
+
+/* What the outcome of @cmd must be like. Without @x there are words only. */
+static void note_outcome(const struct op *op, unsigned long cmd, uint64_t tag,
+			 int ret, const struct vipc_msg *m,
+			 const struct vipc_xmsg *x, const struct room *room)
+{
+	/* the kernel has not looked at it, or cannot write to it */
+	static const int before[] = { ENOTTY, EBADF, EFAULT, EINVAL };
+	bool looked = true;
+
+	for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++)
+		looked &= ret != -before[i];
+	if (sends(cmd) && ret) {
+		note_failure(m, tag, ret);
+		if (cmd == VIPC_IOC_SEND && looked && !op->fail && vp_delivered(m))
+			wrong("a failed SEND was delivered", tag);
+	} else if (sends(cmd) && cmd != VIPC_IOC_SEND && cmd != VIPC_IOC_SEND_X) {
+		note_reply(m, x, room, tag);
+	} else if (!ret && receives(cmd)) {
+		note_received(m, x, room);
+	}
+}
+
+static int message_op(struct task *t, const struct op *op, unsigned long cmd)
+{
+	struct vipc_msg *at = address(t, op), m;
+	bool known = in_range(t, at, sizeof(m));
+	uint64_t tag = sends(cmd) ? new_tag() : 0;
+	int ret;
+
+	if (sends(cmd) && !tag)
+		return -ENOSPC;
+	m = words_of(op, tag);
+	shared->note[tag].calls = cmd == VIPC_IOC_CALL;
+	if (known)
+		memcpy(at, &m, sizeof(m));
+	else if (cmd != VIPC_IOC_RECV)
+		note_unknown(t, at);
+	ret = vt_ioctl(slot_fd(op->slot), cmd, at);
+	/* elsewhere nobody can see what came, so the oracle says nothing */
+	if (!known)
+		return ret;
+	memcpy(&m, at, sizeof(m));
+	note_outcome(op, cmd, tag, ret, &m, NULL, NULL);
+	return ret;
+}
+
+/* ---- with bytes and descriptors ---- */
+
+/* All of it but the words; what the kernel is not to look at is wild. */
+static void fill_xmsg(struct task *t, const struct op *op, unsigned long cmd,
+		      struct vipc_xmsg *x, uint64_t tag, struct room *room)
+{
+	struct note *note = &shared->note[tag];
+	struct span tx = { 0 };
+	bool known;
+
+	memset(x, op->more, sizeof(*x));
+	x->reserved = (op->more & 0x1f) == 0x1f;
+	if (cmd != VIPC_IOC_SEND_X && cmd != VIPC_IOC_REPLY_X) {
+		set_room(t, op, x, room);
+		set_fd_room(t, op, x, room);
+	}
+	if (cmd == VIPC_IOC_RECV_X)
+		return;
+	known = set_bytes(t, op, x, tag ? tag : REPLY_PATTERN, &tx);
+	room->overlaps = overlap(&tx, &(struct span){ .p = room->p, .len = room->len });
+	set_fds(t, op, x);
+	if (!tag) {
+		if (!known)
+			vp_set(&shared->odd_reply, 1);
+		return;
+	}
+	note->known = known;
+	note->len = x->tx_len;
+	note->nfds = x->tx_nfds;
+	if (cmd != VIPC_IOC_CALL_X)
+		return;
+	note->room_len = x->rx_len < 16 * VX_MIB ? x->rx_len : 16 * VX_MIB;
+	note->room_nfds = x->rx_nfds < VIPC_MAX_FDS ? x->rx_nfds : VIPC_MAX_FDS;
+}
+
+/* What is no answer is as it was; after an error that is all but @msg. */
+static void check_unchanged(struct vipc_xmsg was, const struct vipc_xmsg *is,
+			    unsigned long cmd, int ret)
+{
+	size_t from = offsetof(struct vipc_xmsg, tx_buf);
+
+	if (!ret && cmd != VIPC_IOC_SEND_X && cmd != VIPC_IOC_REPLY_X) {
+		was.rx_len = is->rx_len;
+		was.rx_nfds = is->rx_nfds;
+	}
+	if (!ret && receives(cmd)) {
+		was.reply_len = is->reply_len;
+		was.reply_nfds = is->reply_nfds;
+	}
+	if (memcmp((const char *)&was + from, (const char *)is + from,
+		   sizeof(was) - from) || was.msg.deadline_ns != is->msg.deadline_ns)
+		wrong("a structure has changed where it must not", _IOC_NR(cmd));
+}
+
+static int xmessage_op(struct task *t, const struct op *op, unsigned long cmd)
+{
+	struct room room = { .keep = op->more & 0x20 ? op->other % SLOTS : SLOTS };
+	struct vipc_xmsg *at = address(t, op), x, y;
+	bool known = in_range(t, at, sizeof(x));
+	uint64_t tag = sends(cmd) ? new_tag() : 0;
+	int ret;
+
+	if (sends(cmd) && !tag)
+		return -ENOSPC;
+	fill_xmsg(t, op, cmd, &x, tag, &room);
+	x.msg = words_of(op, tag);
+	shared->note[tag].calls = cmd == VIPC_IOC_CALL_X;
+	if (known) {
+		memcpy(at, &x, sizeof(x));
+	} else {
+		vp_set(&run.strays, true);
+		if (cmd != VIPC_IOC_RECV_X)
+			note_unknown(t, at);
+	}
+	ret = vt_ioctl(slot_fd(op->slot), cmd, at);
+	if (!known)
+		return ret;
+	memcpy(&y, at, sizeof(y));
+	check_unchanged(x, &y, cmd, ret);
+	note_outcome(op, cmd, tag, ret, &y.msg, &y, &room);
+	return ret;
+}
+
+/* ---- notifications ---- */
+
+static int notify_op(struct task *t, const struct op *op)
+{
+	uint64_t *at = address(t, op), bits = 1ull << (op->value & 63);
+
+	if (op->flags >> 4 == 15)
+		bits = 0;
+	else if (op->flags & 1)
+		bits |= (uint64_t)op->more << 50 | op->other;
+	if (in_range(t, at, sizeof(*at))) {
+		__atomic_or_fetch(&shared->bits, bits, __ATOMIC_ACQ_REL);
+		memcpy(at, &bits, sizeof(bits));
+	} else {
+		note_unknown(t, at);
+	}
+	return vt_ioctl(slot_fd(op->slot), VIPC_IOC_NOTIFY, at);
+}
+
+#endif /* FUZZ_MESSAGES_H */
