@@ -53,8 +53,6 @@ static void note_failure(const struct vipc_msg *m, uint64_t tag, int ret)
 {
 	struct note *note = &shared->note[tag];
 
-	/* before anything is written to where its bytes were */
-	vp_set(&note->gone, 1);
 	if (vp_delivered(m))
 		return;
 	vp_set(&note->failed, 1);
@@ -85,9 +83,8 @@ static bool rest_is_right(const struct room *room, uint32_t len, bool reply)
 	return i >= end || vx_is_poison(room->p + i, end - i);
 }
 
-/* @len bytes of @pattern came for @room, unless @excuse was set before. */
-static void check_bytes(const struct room *room, uint32_t len, uint64_t pattern,
-			const uint8_t *excuse)
+/* @len bytes of @pattern came for @room. */
+static void check_bytes(const struct room *room, uint32_t len, uint64_t pattern)
 {
 	bool reply = pattern == REPLY_PATTERN;
 	uint64_t tag = reply ? 0 : pattern;
@@ -99,12 +96,11 @@ static void check_bytes(const struct room *room, uint32_t len, uint64_t pattern,
 	if (len > room->safe)
 		return;
 	if (!vx_is(room->p, len, pattern)) {
-		if (!vp_get(excuse))
-			wrong("bytes that nobody has sent", tag);
+		wrong("bytes that nobody has sent", tag);
 		return;
 	}
 	vp_add(&shared->bytes, len);
-	if (!room->overlaps && !rest_is_right(room, len, reply) && !vp_get(excuse))
+	if (!room->overlaps && !rest_is_right(room, len, reply))
 		wrong("bytes behind those received", tag);
 }
 
@@ -188,7 +184,7 @@ static void note_received(const struct vipc_msg *m, const struct vipc_xmsg *x,
 	else if (x->reply_len != note->room_len || x->reply_nfds != note->room_nfds)
 		wrong("the room for a reply is another", tag);
 	else if (note->known && !of_kernel)
-		check_bytes(room, x->rx_len, tag, &note->gone);
+		check_bytes(room, x->rx_len, tag);
 }
 
 /* A call has succeeded. */
@@ -202,7 +198,7 @@ static void note_reply(const struct vipc_msg *m, const struct vipc_xmsg *x,
 		return;
 	take_fds(room, x->rx_nfds, tag);
 	if (!vp_get(&shared->odd_reply))
-		check_bytes(room, x->rx_len, REPLY_PATTERN, &shared->note[0].gone);
+		check_bytes(room, x->rx_len, REPLY_PATTERN);
 }
 
 /* ---- what is left ---- */

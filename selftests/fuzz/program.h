@@ -60,7 +60,6 @@ struct program {
 struct note {
 	uint8_t got;		/* how often it was received */
 	uint8_t failed;		/* its sender was told that it was not delivered */
-	uint8_t gone;		/* its sender is on, and may write to its bytes */
 	uint8_t known;		/* the bytes are those of vx_fill() */
 	uint8_t calls;		/* for a reply, with the room that follows */
 	uint32_t len, nfds;

@@ -53,10 +53,15 @@ static void stack_overrun(void)
 	sink = READ_ONCE(((char *)hidden)[nine]);
 }
 
+/* More than one: what a stack has in an unused place counts as a pointer, too. */
 static void memory_leak(void)
 {
-	hidden = kmalloc(64, GFP_KERNEL);
-	memset(hidden, 0x5a, 64);
+	int i;
+
+	for (i = 0; i < 16; i++) {
+		hidden = kmalloc(64, GFP_KERNEL);
+		memset(hidden, 0x5a, 64);
+	}
 	hidden = NULL;
 }
 
