@@ -257,6 +257,7 @@ TEST_F(failnth, send_to_a_receiver)
 TEST_F(failnth, send_into_the_queue)
 {
 	const unsigned int least = variant->len == 100 ? 2 : 1;
+
 	vi_for_each_nth_until(&self->s, least, 0) {
 		struct vi_op send = { 0 };
 		struct vipc_xmsg tx;
@@ -333,6 +334,7 @@ TEST_F(failnth, call)
 TEST_F(failnth, reply)
 {
 	const unsigned int least = variant->len == 100 ? 2 : 1;
+
 	vi_for_each_nth_until(&self->s, least, 0) {
 		struct vt_op call = { 0 };
 		struct vipc_xmsg tx, rx;

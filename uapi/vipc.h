@@ -65,7 +65,7 @@ struct vipc_msg {
  * What an operation does not do, it does not look at: tx_* is for SEND, CALL,
  * REPLY and REPLY_RECV, rx_* for RECV, CALL and REPLY_RECV. After an error all
  * fields but @msg are as they were; what rx_buf and rx_fds point to may have been
- * written to.
+ * written to. So may what is in rx_buf behind the bytes received.
  */
 struct vipc_xmsg {
 	struct vipc_msg msg;

@@ -276,6 +276,7 @@ static void begin_program(void)
 	memset(shared->note, 0, sizeof(shared->note));
 	shared->wild = 0;
 	shared->odd_reply = 0;
+	shared->large = 0;
 	shared->next_tag = 0;
 	shared->watched = 0;
 	shared->bits = 0;

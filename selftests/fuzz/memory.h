@@ -99,7 +99,7 @@ static struct span span_of(struct task *t, const struct op *op, uint8_t how,
 	struct span s = { .len = len };
 
 	if (len >= VX_PIN_MIN)
-		run.large = true;
+		vp_set(&shared->large, 1);
 	if (place > 10) {
 		s.p = others[place - 11] + from[place];
 		return s;

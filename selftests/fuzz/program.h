@@ -81,6 +81,7 @@ struct shared {
 	/* the oracle's notes on this run, by whatever process */
 	uint32_t wild;			/* something unknown was sent: be silent */
 	uint32_t odd_reply;		/* so was it as bytes of a reply */
+	uint32_t large;			/* something was large enough to be pinned */
 	uint32_t next_tag;
 	uint32_t watched;		/* badges */
 	uint64_t bits;			/* of notifications */

@@ -35,7 +35,6 @@ static struct {
 	int epoll;
 	bool strays;	/* descriptors came of which nobody knows the numbers */
 	bool remapped;	/* memory is not what it was */
-	bool large;	/* something was large enough to be pinned */
 } run;
 
 static struct task tasks[TASKS];
