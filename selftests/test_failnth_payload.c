@@ -207,16 +207,21 @@ FIXTURE_TEARDOWN(failnth)
 	memset(self->answer, 0, variant->len);				\
 } while (0)
 
+/* The request is all there; a call is answered. */
+#define serve(x) do {							\
+	expect_request(x);						\
+	if ((x)->msg.reply) {						\
+		reply(x);						\
+		EXPECT_EQ(0, vx_reply(self->fd, x));			\
+	}								\
+} while (0)
+
 /* Takes the request, which must be there now, and answers a call. */
 #define take() do {							\
 	struct vipc_xmsg rx_;						\
 	room(&rx_);							\
 	ASSERT_EQ(0, vx_recv_now(self->fd, &rx_));			\
-	expect_request(&rx_);						\
-	if (rx_.msg.reply) {						\
-		reply(&rx_);						\
-		EXPECT_EQ(0, vx_reply(self->fd, &rx_));			\
-	}								\
+	serve(&rx_);							\
 } while (0)
 
 /* A receiver waits; a SEND that fails leaves it waiting. */
@@ -403,11 +408,7 @@ static void from_the_queue(struct __test_metadata *_metadata,
 			EXPECT_EQ(0, rx.msg.reply);
 			expect_given_back();
 		} else {
-			expect_request(&rx);
-			if (rx.msg.reply) {
-				reply(&rx);
-				EXPECT_EQ(0, vx_reply(self->fd, &rx));
-			}
+			serve(&rx);
 		}
 		ASSERT_EQ(0, vx_end(&send));
 		if (send_cmd == VIPC_IOC_CALL_X)
@@ -449,11 +450,7 @@ static void while_it_waits(struct __test_metadata *_metadata,
 			EXPECT_EQ(0, rx.msg.reply);
 			expect_given_back();
 		} else {
-			expect_request(&rx);
-			if (rx.msg.reply) {
-				reply(&rx);
-				EXPECT_EQ(0, vx_reply(self->fd, &rx));
-			}
+			serve(&rx);
 		}
 		ASSERT_EQ(0, vx_end(&send));
 		if (send_cmd == VIPC_IOC_CALL_X)
