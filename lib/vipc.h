@@ -10,7 +10,8 @@
  *
  * What does not fit into four words goes with the functions whose names have an _x,
  * up to what vipc_config() lets in: bytes, which are copied once or twice, and
- * descriptors. Bulk data need not be copied at all: see vipc_shm.h.
+ * descriptors. Bulk data need not be copied at all: see vipc_shm.h. Servers that are
+ * found by a path, and programs that are started with capabilities: see vipc_name.h.
  *
  * Every function here that can fail returns a negative errno value, and leaves
  * errno as it was. A message without VIPC_NONBLOCK and with deadline_ns 0 waits
