@@ -10,6 +10,7 @@ KERNEL ?= host
 FASTPATH ?=
 DESTDIR ?=
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 
 release := $(shell uname -r)
 host_headers := $(wildcard /lib/modules/$(release)/build/Makefile)
@@ -17,7 +18,9 @@ variant := $(FASTPATH:%=-%)
 demo_kernel := $(if $(filter host,$(KERNEL)),6.1,$(KERNEL))
 
 .DEFAULT_GOAL := default
-.PHONY: default help module lib examples demo check fuzz trinity check-all coverage model bench lint install uninstall clean
+.PHONY: default help module lib examples demo check fuzz trinity check-all coverage model bench \
+	lint programs install uninstall packages check-packages \
+	check-signing clean
 
 ifneq ($(host_headers),)
 default: module lib
@@ -46,7 +49,12 @@ help:
 	@echo 'make bench                measure vipc beside everything else, draw charts: build/bench/;'
 	@echo '  UPDATE=1                also renew the figures in README.md and doc/'
 	@echo 'make lint                 style, sparse, shellcheck, and no warning from any kernel'
-	@echo 'make install, uninstall   module, library and manual pages; DESTDIR, PREFIX (/usr/local)'
+	@echo 'make install, uninstall   module, library, programs, manual pages, and the rules that give'
+	@echo '                          /dev/vipc to group vipc; DESTDIR, PREFIX (/usr/local), KERNEL'
+	@echo 'make packages             Debian packages: build/packages/'
+	@echo 'make check-packages       build, install, use, sign and remove these, in a Debian 12 of'
+	@echo '                          their own'
+	@echo 'make check-signing        boot machines with Secure Boot, with the key enrolled and without'
 	@echo 'make clean                remove build/'
 	@echo
 	@echo 'vm/run -- COMMAND         run something in a virtual machine that has the module;'
@@ -96,19 +104,59 @@ bench:
 lint:
 	@vm/lint
 
+programs:
+	@vm/setup tools
+	@$(MAKE) -C tools
+
 # Where a module belongs that is not the kernel's own.
 module_release = $(if $(filter host,$(KERNEL)),$(release),$(shell vm/fetch release $(KERNEL)))
-module_dir = $(DESTDIR)/lib/modules/$(module_release)/updates
+module_dir = /lib/modules/$(module_release)/updates
 
-install: module lib
-	install -D -m 644 build/$(KERNEL)$(variant)/vipc.ko $(module_dir)/vipc.ko
+# What tells the system about it, where systemd and udev look below /usr and /usr/local.
+system := udev/rules.d/60-vipc.rules modules-load.d/vipc.conf sysusers.d/vipc.conf
+
+# The folders that the sub-makes and we install to. Those that were not there before are
+# listed, so that they can go again.
+folders = $(module_dir) $(LIBDIR)/pkgconfig $(addprefix $(PREFIX)/,bin include/linux \
+	share/man/man1 share/man/man3 share/man/man4 share/man/man7 $(dir $(system:%=lib/%)))
+list = $(PREFIX)/share/vipc/folders
+destinations = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)'
+
+install: module lib programs
+	packaging/directories make '$(DESTDIR)' $(list) $(folders)
+	install -m 644 build/$(KERNEL)$(variant)/vipc.ko $(DESTDIR)$(module_dir)/vipc.ko
 	$(if $(DESTDIR),,depmod $(module_release))
-	$(MAKE) -C lib install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+	$(MAKE) -C lib install $(destinations)
+	$(MAKE) -C tools install $(destinations)
+	for file in $(system); do \
+		install -m 644 packaging/$$file $(DESTDIR)$(PREFIX)/lib/$$file || exit; \
+	done
+	$(if $(DESTDIR),,-systemd-sysusers $(PREFIX)/lib/sysusers.d/vipc.conf)
+	$(if $(DESTDIR),,-udevadm control --reload)
 
+# Of every kernel, as the library goes for all of them. The group stays: a number that
+# files may have must not be given to another one.
 uninstall:
-	rm -f $(module_dir)/vipc.ko
-	$(if $(DESTDIR),,depmod $(module_release))
-	$(MAKE) -C lib uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+	for file in $(DESTDIR)/lib/modules/*/updates/vipc.ko; do \
+		[ -f "$$file" ] || continue; \
+		rm "$$file" || exit; \
+		updates=$${file%/vipc.ko}; \
+		$(if $(DESTDIR),:,depmod "$$(basename "$${updates%/*}")"); \
+	done
+	$(MAKE) -C lib uninstall $(destinations)
+	$(MAKE) -C tools uninstall $(destinations)
+	rm -f $(system:%=$(DESTDIR)$(PREFIX)/lib/%)
+	packaging/directories remove '$(DESTDIR)' $(list)
+	$(if $(DESTDIR),,-udevadm control --reload)
+
+packages:
+	@packaging/build
+
+check-packages:
+	@vm/check-packages
+
+check-signing:
+	@vm/check-signing
 
 clean:
 	rm -rf build
