@@ -20,7 +20,7 @@ demo_kernel := $(if $(filter host,$(KERNEL)),6.1,$(KERNEL))
 .DEFAULT_GOAL := default
 .PHONY: default help module lib examples demo check fuzz trinity check-all coverage model bench \
 	lint programs install uninstall packages check-packages \
-	check-signing clean
+	check-signing check-systemd clean
 
 ifneq ($(host_headers),)
 default: module lib
@@ -49,11 +49,12 @@ help:
 	@echo 'make bench                measure vipc beside everything else, draw charts: build/bench/;'
 	@echo '  UPDATE=1                also renew the figures in README.md and doc/'
 	@echo 'make lint                 style, sparse, shellcheck, and no warning from any kernel'
-	@echo 'make install, uninstall   module, library, programs, manual pages, and the rules that give'
+	@echo 'make install, uninstall   module, libraries, programs, manual pages, and the rules that give'
 	@echo '                          /dev/vipc to group vipc; DESTDIR, PREFIX (/usr/local), KERNEL'
 	@echo 'make packages             Debian packages: build/packages/'
 	@echo 'make check-packages       build, install, use, sign and remove these, in a Debian 12 of'
 	@echo '                          their own'
+	@echo 'make check-systemd        boot machines with systemd: is all there, does an endpoint survive?'
 	@echo 'make check-signing        boot machines with Secure Boot, with the key enrolled and without'
 	@echo 'make clean                remove build/'
 	@echo
@@ -68,7 +69,7 @@ lib:
 	@$(MAKE) -C lib
 
 examples:
-	@vm/setup build
+	@vm/setup build tools
 	@$(MAKE) -C examples
 
 demo: examples
@@ -127,6 +128,7 @@ install: module lib programs
 	install -m 644 build/$(KERNEL)$(variant)/vipc.ko $(DESTDIR)$(module_dir)/vipc.ko
 	$(if $(DESTDIR),,depmod $(module_release))
 	$(MAKE) -C lib install $(destinations)
+	$(MAKE) -C lib/protobuf install $(destinations)
 	$(MAKE) -C tools install $(destinations)
 	for file in $(system); do \
 		install -m 644 packaging/$$file $(DESTDIR)$(PREFIX)/lib/$$file || exit; \
@@ -144,6 +146,7 @@ uninstall:
 		$(if $(DESTDIR),:,depmod "$$(basename "$${updates%/*}")"); \
 	done
 	$(MAKE) -C lib uninstall $(destinations)
+	$(MAKE) -C lib/protobuf uninstall $(destinations)
 	$(MAKE) -C tools uninstall $(destinations)
 	rm -f $(system:%=$(DESTDIR)$(PREFIX)/lib/%)
 	packaging/directories remove '$(DESTDIR)' $(list)
@@ -154,6 +157,9 @@ packages:
 
 check-packages:
 	@vm/check-packages
+
+check-systemd:
+	@vm/check-systemd
 
 check-signing:
 	@vm/check-signing

@@ -70,11 +70,15 @@ struct mechanism {
 	void (*close)(struct run *run);
 };
 
-extern const struct mechanism vipc_mechanism, memfd_mechanism, pipe_mechanism,
+extern const struct mechanism vipc_mechanism, memfd_mechanism, protobuf_mechanism,
+	pipe_mechanism,
 	unix_stream_mechanism, unix_seqpacket_mechanism, tcp_mechanism, mq_mechanism,
 	sysv_mechanism, eventfd_mechanism, futex_mechanism, spin_mechanism, binder_mechanism,
 	uring_mechanism, null_mechanism, switch_mechanism;
 extern const struct mechanism *const mechanisms[];
+
+/* mech_vipc.c: an endpoint, or a negative number with run->why set. */
+int open_endpoint(struct run *run);
 
 struct options {
 	const struct mechanism *chosen[32];	/* ends with NULL */

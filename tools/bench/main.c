@@ -12,7 +12,7 @@ const struct mechanism *const mechanisms[] = {
 	&vipc_mechanism, &pipe_mechanism, &eventfd_mechanism, &futex_mechanism,
 	&unix_stream_mechanism, &unix_seqpacket_mechanism, &mq_mechanism, &sysv_mechanism,
 	&binder_mechanism, &tcp_mechanism, &uring_mechanism, &spin_mechanism,
-	&memfd_mechanism, &null_mechanism, &switch_mechanism, NULL
+	&memfd_mechanism, &protobuf_mechanism, &null_mechanism, &switch_mechanism, NULL
 };
 
 struct options opt = {

@@ -6,7 +6,6 @@
  * what is there.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -36,9 +35,8 @@ static bool memfd_start(struct run *run)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return missing(run, "out of memory");
-	s->server = vipc_open(O_CLOEXEC);
+	s->server = open_endpoint(run);
 	if (s->server < 0) {
-		missing(run, "/dev/vipc: %s", strerror(-s->server));
 		free(s);
 		return false;
 	}

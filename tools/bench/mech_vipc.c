@@ -42,6 +42,16 @@ static const struct transport *transport_for(size_t size)
 	return t;
 }
 
+int open_endpoint(struct run *run)
+{
+	int fd = vipc_open(O_CLOEXEC);
+
+	if (fd < 0)
+		missing(run, "/dev/vipc: %s%s", strerror(-fd),
+			fd == -ENOENT ? " (is the module loaded?)" : "");
+	return fd;
+}
+
 static bool vipc_start(struct run *run)
 {
 	struct vipc_state *s = calloc(1, sizeof(*s));
@@ -50,10 +60,8 @@ static bool vipc_start(struct run *run)
 	if (!s)
 		return missing(run, "out of memory");
 	s->transport = transport_for(run->size);
-	s->server = vipc_open(O_CLOEXEC);
+	s->server = open_endpoint(run);
 	if (s->server < 0) {
-		missing(run, "/dev/vipc: %s%s", strerror(-s->server),
-			s->server == -ENOENT ? " (is the module loaded?)" : "");
 		free(s);
 		return false;
 	}
