@@ -111,6 +111,40 @@ show bulk bulk
 said "client: without the seals: Operation not permitted"
 [ "$(grep -c 'arrived whole' "$log")" -eq 3 ] || fail "bulk should have sent three sizes"
 
+say "threadpool: answers in any order, from threads other than the one that receives"
+show threadpool threadpool
+for answer in "4 primes below 10" "25 primes below 100" "1229 primes below 10000" \
+	"17984 primes below 200000"; do
+	grep -q "^client: $answer (" "$log" || fail "nobody said: $answer"
+done
+said "client: that is too much"
+
+say "phonebook: a service in protobuf's language, found at a path"
+phonebook serve "$tmp/book" &
+server=$!
+until_true phonebook find "$tmp/book" nobody
+expect 0 phonebook add "$tmp/book" Ada 1815 1852
+expect 0 phonebook add "$tmp/book" Alan 1912
+show phonebook phonebook find "$tmp/book" A
+said "client: Ada: 1815 1852"
+said "client: Alan: 1912"
+kill $server
+wait $server || :
+server=''
+
+say "tally: a server that tells who connects, and crashes"
+TALLY_SOCKET="$tmp/sum" tally >"$tmp/tally.log" &
+server=$!
+until_true test -S "$tmp/sum"
+expect 1 tally "$tmp/sum" 40 2 crash 1 >"$tmp/tally"
+cat "$tmp/tally"
+log=$tmp/tally
+said "client: the sum is 42"
+said "client: Connection reset by peer"
+expect 134 wait $server	# SIGABRT
+server=''
+grep -q "process [0-9]* of user $(id -u)" "$tmp/tally.log" || fail "tally saw nobody connect"
+
 say "a key-value server; what tells its clients apart is the badge of their capability"
 kv_server "$socket" &
 server=$!

@@ -4,8 +4,8 @@
  * not lose it when it crashes or is restarted. See README.md here.
  *
  *	tally			the server: as a unit, or anywhere with TALLY_SOCKET=PATH
- *	tally add PATH N	a client: adds N, and shows the sum
- *	tally crash PATH	a client: makes the server crash
+ *	tally PATH WORD...	a client: adds numbers, one call for each, and shows the
+ *				sum; the word crash makes the server crash
  *
  * What survives is the endpoint: the service manager keeps it, so that clients keep
  * their capabilities and their messages wait. The sum does not survive; a server that
@@ -89,7 +89,6 @@ static int serve(void)
 	struct vipc_publication *publication;
 	int work, err;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	endpoint = find_endpoint();
 	if (endpoint < 0) {
 		fprintf(stderr, "tally: no endpoint: %s\n", strerror(-endpoint));
@@ -112,33 +111,37 @@ static int serve(void)
 	return err != 0;
 }
 
-static int client(const char *path, struct vipc_msg *msg)
+/* All by one capability: what it is worth after a crash depends on who keeps the endpoint. */
+static int client(const char *path, char **words)
 {
-	int cap = vipc_connect(path, vipc_deadline_after(PATIENCE_NS));
-	int err = cap < 0 ? cap : vipc_call_timeout(cap, msg, PATIENCE_NS);
+	int cap = vipc_connect(path, vipc_deadline_after(PATIENCE_NS)), err = 0;
 
-	if (err) {
-		printf("client: %s\n", strerror(-err));
+	if (cap < 0) {
+		printf("client: no server at %s: %s\n", path, strerror(-cap));
 		return 1;
 	}
-	printf("client: the sum is %llu\n", msg->data[0]);
-	return 0;
+	for (; *words; words++) {
+		struct vipc_msg msg = {
+			.opcode = strcmp(*words, "crash") ? ADD : CRASH,
+			.data[0] = strtoull(*words, NULL, 0),
+		};
+
+		err = vipc_call_timeout(cap, &msg, PATIENCE_NS);
+		if (err)
+			printf("client: %s\n", strerror(-err));
+		else
+			printf("client: the sum is %llu\n", msg.data[0]);
+	}
+	return err != 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct vipc_msg msg = { .opcode = ADD };
-
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc == 1)
 		return serve();
-	if (argc == 4 && !strcmp(argv[1], "add")) {
-		msg.data[0] = strtoull(argv[3], NULL, 0);
-		return client(argv[2], &msg);
-	}
-	if (argc == 3 && !strcmp(argv[1], "crash")) {
-		msg.opcode = CRASH;
-		return client(argv[2], &msg);
-	}
-	fprintf(stderr, "usage: tally | tally add PATH N | tally crash PATH\n");
+	if (argc > 2)
+		return client(argv[1], argv + 2);
+	fprintf(stderr, "usage: tally | tally PATH WORD...\n");
 	return 2;
 }
