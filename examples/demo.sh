@@ -49,6 +49,17 @@ until_true()
 	done
 }
 
+# show LOG PROGRAM...: it must end well; what it said is in LOG, for said.
+show()
+{
+	log=$tmp/$1
+	shift
+	"$@" >"$log" 2>&1 || { cat "$log"; fail "'$*' ended with $?"; }
+	cat "$log"
+}
+
+said() { grep -qxF "$1" "$log" || fail "nobody said: $1"; }
+
 value() { sed -n "s/^$1 //p" $stats; }
 
 # counter_of NAME: how far its worker is ("alice: slot-0 = alice:160" -> 160)
@@ -64,20 +75,20 @@ hello >"$tmp/hello" || fail "hello ended with $?"
 cat "$tmp/hello"
 grep -qx '6 \* 7 = 42 (result 0)' "$tmp/hello" || fail "that is not what hello should say"
 
+say "adder: a server that is found at a path"
+adder_server &
+server=$!
+until_true test -S /tmp/adder
+show adder adder_client
+said "20 + 22 = 42"
+kill $server
+{ wait $server || :; } 2>/dev/null
+server=''
+rm /tmp/adder
+
 say "echo: a client that inherits its capability through fork and exec"
 expect 0 echo_server echo_client "Hello, server." "Is anybody there?"
 expect 1 echo_server no_such_client >/dev/null 2>&1
-
-# show LOG PROGRAM...: it must end well; what it said is in LOG, for said.
-show()
-{
-	log=$tmp/$1
-	shift
-	"$@" >"$log" 2>&1 || { cat "$log"; fail "'$*' ended with $?"; }
-	cat "$log"
-}
-
-said() { grep -qxF "$1" "$log" || fail "nobody said: $1"; }
 
 say "broker: a client that can open nothing gets files in replies"
 mkdir "$tmp/public"
@@ -129,7 +140,7 @@ show phonebook phonebook find "$tmp/book" A
 said "client: Ada: 1815 1852"
 said "client: Alan: 1912"
 kill $server
-wait $server || :
+{ wait $server || :; } 2>/dev/null
 server=''
 
 say "tally: a server that tells who connects, and crashes"
