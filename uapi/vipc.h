@@ -212,6 +212,30 @@ struct vipc_info {
 	__u64 reserved[2];
 };
 
+/**
+ * struct vipc_uring_cmd - what an SQE of io_uring's has in its @cmd
+ * @msg: address of the message: a &struct vipc_msg, a &struct vipc_xmsg, or the bits
+ *	of NOTIFY; of VIPC_URING_CANCEL: of the message of the operation to cancel
+ * @reserved: 0
+ *
+ * With opcode IORING_OP_URING_CMD, and as cmd_op one of the commands below that carry
+ * messages: then the CQE's res is what the ioctl returns, or a negative errno. The
+ * message has to stay where it is until then. Kernels that cannot do that (before
+ * 6.8) say EOPNOTSUPP.
+ *
+ * VIPC_URING_CANCEL ends an operation that the same process has submitted to the same
+ * ring through the same capability: that one gets ECANCELED. The result is 0; ENOENT:
+ * there is none, or it has ended; EALREADY: its reply is being copied, it will end.
+ *
+ * An operation also ends with ECANCELED when its ring is closed, and when the process
+ * closes its last descriptor for the capability, unless it was submitted through a
+ * file registered with the ring.
+ */
+struct vipc_uring_cmd {
+	__u64 msg;
+	__u64 reserved;
+};
+
 #define VIPC_IOC_MAGIC		0xE9
 
 /* Numbers 1-15 carry messages, 16-31 manage capabilities and endpoints. */
@@ -232,5 +256,8 @@ struct vipc_info {
 #define VIPC_IOC_SHUTDOWN	_IO(VIPC_IOC_MAGIC, 18)
 #define VIPC_IOC_INFO		_IOWR(VIPC_IOC_MAGIC, 19, struct vipc_info)
 #define VIPC_IOC_CONFIG		_IOWR(VIPC_IOC_MAGIC, 20, struct vipc_config)
+
+/* Numbers from 32 on are commands of io_uring's only. */
+#define VIPC_URING_CANCEL	_IO(VIPC_IOC_MAGIC, 32)
 
 #endif /* _UAPI_VIPC_H */

@@ -30,6 +30,7 @@ struct vipc_cap *vipc_cap_new(struct vipc_endpoint *endpoint, u32 rights,
 	cap->badge = badge;
 	cap->rights = rights;
 	INIT_HLIST_HEAD(&cap->ops);
+	cap->async = RB_ROOT;
 	cap->in_service = RB_ROOT;
 	INIT_LIST_HEAD(&cap->as_receiver);
 	INIT_LIST_HEAD(&cap->children);

@@ -41,6 +41,8 @@ struct vipc_watch;
  * @revoked: its rights are gone; endpoint's lock
  * @closed: its file is gone, it is a mere node; endpoint's lock
  * @ops: operations queued through it; endpoint's lock
+ * @async: asynchronous operations through it that have not finished, see uring.c;
+ *	endpoint's lock
  * @latest: the last caller that it has taken, if still in service; endpoint's
  *	lock
  * @in_service: its other callers in service, by reply token; endpoint's lock
@@ -59,6 +61,7 @@ struct vipc_cap {
 	bool revoked;
 	bool closed;
 	struct hlist_head ops;
+	struct rb_root async;
 	struct vipc_op *latest;
 	struct rb_root in_service;
 	struct list_head as_receiver;

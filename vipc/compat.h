@@ -36,6 +36,17 @@
 #define vipc_uninitialized
 #endif
 
+/*
+ * Commands of io_uring's, if they can be cancelled: one that waits for a peer may
+ * wait for ever otherwise, and its ring with it. The kernels that can have a header
+ * for commands.
+ */
+#if defined(CONFIG_IO_URING) && __has_include(<linux/io_uring/cmd.h>)
+#define VIPC_HAS_URING	1
+#else
+#define VIPC_HAS_URING	0
+#endif
+
 /* receive_fd() has got another argument, for a user address, in 6.8. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #define vipc_receive_fd(file, flags)	receive_fd(file, flags)

@@ -197,7 +197,7 @@ int vipc_endpoint_send(struct vipc_op *op, bool nonblock)
 	vipc_op_finish(receiver, 0);
 	op->fast = true;
 out:
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 	return err;
 }
 
@@ -342,7 +342,7 @@ int vipc_endpoint_reply(struct vipc_cap *server, const struct vipc_msg *reply,
 
 	spin_lock(&ep->lock);
 	client = vipc_answer(ep, server, reply, x);
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 	return PTR_ERR_OR_ZERO(client);
 }
 
@@ -377,7 +377,7 @@ int vipc_endpoint_receive(struct vipc_op *op, bool nonblock, bool *replied)
 	}
 	err = vipc_accept(ep, op, nonblock, client);
 out:
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 	return err;
 }
 
@@ -400,7 +400,7 @@ static bool vipc_leave(struct vipc_op *op, int why)
 		vipc_leave_service(ep, op);
 	else
 		left = false;
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 	return left;
 }
 
@@ -534,6 +534,6 @@ int vipc_endpoint_notify(struct vipc_cap *cap, u64 bits)
 		vipc_pending_bits(ep, bits);
 		vipc_match(ep);
 	}
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 	return err;
 }

@@ -28,6 +28,8 @@
  *     endpoint->lock (spinlock: everything of one endpoint)
  *       the scheduler's locks, by waking a thread
  *
+ * The lock of an io_uring may be held around all of this, see uring.h.
+ *
  * Two endpoints' locks are never held together. Work in one critical section
  * is bounded; what may take longer lets go of the lock in between (lifetime.c).
  */
@@ -58,6 +60,8 @@ struct vipc_cap;
  * @dead: nothing will be delivered any more; never becomes false again
  * @extras: VIPC_HAS_PENDING, VIPC_IS_POLLED
  * @receivers: waiting receivers, the last to come first
+ * @finished: asynchronous operations that were finished since the lock was taken,
+ *	the last one first
  * @senders: requests that wait for a receiver, first come first served
  * @next_token: reply token of the next call
  * @nr_receivers: length of @receivers
@@ -88,6 +92,7 @@ struct vipc_endpoint {
 	bool dead;
 	u32 extras;
 	struct hlist_head receivers;
+	struct vipc_op *finished;
 	struct list_head senders;
 	u64 next_token;
 	u32 nr_receivers;
@@ -112,6 +117,26 @@ struct vipc_endpoint {
 	char comm[TASK_COMM_LEN];
 	struct list_head node;
 };
+
+/* uring.c */
+void vipc_async_unlock(struct vipc_endpoint *ep);
+
+/**
+ * vipc_endpoint_unlock() - let go of the lock
+ * @ep: the endpoint
+ *
+ * Asynchronous operations that were finished under it are completed now: that takes
+ * locks of io_uring's, of which ours must know nothing.
+ *
+ * Context: the endpoint's lock is held.
+ */
+static inline void vipc_endpoint_unlock(struct vipc_endpoint *ep)
+{
+	if (VIPC_HAS_URING && unlikely(ep->finished))
+		vipc_async_unlock(ep);
+	else
+		spin_unlock(&ep->lock);
+}
 
 /* endpoint.c */
 int vipc_endpoint_may_send(struct vipc_cap *cap, u32 len, u32 nr_fds);

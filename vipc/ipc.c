@@ -3,8 +3,6 @@
  * The five operations, from the message in user memory to the message in user
  * memory. Each keeps its state on the stack of the thread that asked for it.
  */
-#include <linux/slab.h>
-
 #include "vipc/capability.h"
 #include "vipc/compat.h"
 #include "vipc/endpoint.h"
@@ -41,16 +39,7 @@ static __always_inline int vipc_request(struct vipc_cap *cap,
 		err = vipc_endpoint_send(&op, flags & VIPC_NONBLOCK);
 	if (err == -EINPROGRESS || (role == VIPC_CALLER && !err))
 		err = vipc_endpoint_await(&op);
-	if (role == VIPC_CALLER && likely(!err))
-		err = vipc_put_msg(umsg, &op.msg);
-	if (unlikely(err)) {
-		vipc_put_delivered(umsg, flags, op.delivered);
-		return err;
-	}
-	vipc_count_latency((role == VIPC_CALLER ? VIPC_CALL_SLOW :
-						  VIPC_SEND_SLOW) + op.fast,
-			   start);
-	return 0;
+	return vipc_end_request(&op, umsg, role, flags, start, err);
 }
 
 /**
@@ -101,22 +90,7 @@ static __always_inline int vipc_receive(struct vipc_cap *cap,
 		vipc_count(VIPC_REPLIES);
 	if (err == -EINPROGRESS)
 		err = vipc_endpoint_await(&op);
-	if (likely(!err)) {
-		err = vipc_put_msg(umsg, &op.msg);
-		if (likely(!err)) {
-			kfree(op.carrier);
-			vipc_count(VIPC_RECEIVES);
-			return 0;
-		}
-		vipc_endpoint_take_back(&op);
-	}
-	/*
-	 * A second try must only receive: the reply has gone out, or what a
-	 * fault has left there names a call that was given back.
-	 */
-	if ((replied || err == -EFAULT) && put_user(0, &umsg->reply))
-		err = -EFAULT;
-	return err;
+	return vipc_end_receive(&op, umsg, replied, err);
 }
 
 /**

@@ -10,9 +10,14 @@
 #define VIPC_IPC_H
 
 #include <linux/ktime.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "uapi/vipc.h"
+#include "vipc/endpoint.h"
+#include "vipc/fastpath.h"
+#include "vipc/stats.h"
+#include "vipc/wait.h"
 
 struct vipc_cap;
 
@@ -53,6 +58,67 @@ static inline void vipc_put_delivered(struct vipc_msg __user *umsg,
 		flags |= VIPC_MSG_DELIVERED;
 	/* An error is on its way already; a fault here could not add to it. */
 	put_user(flags, &umsg->flags);
+}
+
+/**
+ * vipc_end_request() - what is left to do once a request has ended
+ * @op: the request
+ * @umsg: where it came from, and where the reply is to go
+ * @role: VIPC_SENDER or VIPC_CALLER
+ * @flags: of the request, as they came
+ * @start: vipc_clock() when it began
+ * @err: how it ended
+ *
+ * Context: may sleep; in the process whose request it is.
+ * Return: 0, or an error of the manual.
+ */
+static __always_inline int vipc_end_request(struct vipc_op *op,
+					    struct vipc_msg __user *umsg,
+					    enum vipc_role role, u32 flags,
+					    u64 start, int err)
+{
+	if (role == VIPC_CALLER && likely(!err))
+		err = vipc_put_msg(umsg, &op->msg);
+	if (unlikely(err)) {
+		vipc_put_delivered(umsg, flags, op->delivered);
+		return err;
+	}
+	vipc_count_latency((role == VIPC_CALLER ? VIPC_CALL_SLOW :
+						  VIPC_SEND_SLOW) + op->fast,
+			   start);
+	return 0;
+}
+
+/**
+ * vipc_end_receive() - what is left to do once a receive has ended
+ * @op: the receive
+ * @umsg: where the message is to go
+ * @replied: a reply went out first
+ * @err: how it ended
+ *
+ * Context: may sleep; in the process whose receive it is.
+ * Return: 0, or an error of the manual: then the message was given back.
+ */
+static __always_inline int vipc_end_receive(struct vipc_op *op,
+					    struct vipc_msg __user *umsg,
+					    bool replied, int err)
+{
+	if (likely(!err)) {
+		err = vipc_put_msg(umsg, &op->msg);
+		if (likely(!err)) {
+			kfree(op->carrier);
+			vipc_count(VIPC_RECEIVES);
+			return 0;
+		}
+		vipc_endpoint_take_back(op);
+	}
+	/*
+	 * A second try must only receive: the reply has gone out, or what a
+	 * fault has left there names a call that was given back.
+	 */
+	if ((replied || err == -EFAULT) && put_user(0, &umsg->reply))
+		err = -EFAULT;
+	return err;
 }
 
 #endif /* VIPC_IPC_H */

@@ -156,7 +156,7 @@ int vipc_endpoint_revoke(struct vipc_cap *cap)
 		vipc_match(ep);		/* notices of those that were watched */
 	}
 	vipc_drain(ep);
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 	return err;
 }
 
@@ -255,7 +255,7 @@ struct vipc_cap *vipc_endpoint_derive(struct vipc_cap *cap,
 	}
 	if (spare && child->watch == spare)
 		spare = NULL;
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 
 	kfree(spare);
 	if (err) {
@@ -282,7 +282,7 @@ int vipc_endpoint_shutdown(struct vipc_cap *cap)
 	if (!err)
 		vipc_die(ep);
 	vipc_drain(ep);
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 	return err;
 }
 
@@ -348,7 +348,7 @@ void vipc_endpoint_close(struct vipc_cap *cap)
 	vipc_drain(ep);
 	vipc_cap_bury(cap);
 	last = !--ep->nr_caps;
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 	vipc_gauge_add(VIPC_CAPABILITIES, -1);
 
 	if (!last)

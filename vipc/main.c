@@ -13,9 +13,11 @@
 #include <linux/uaccess.h>
 
 #include "vipc/capability.h"
+#include "vipc/compat.h"
 #include "vipc/endpoint.h"
 #include "vipc/ipc.h"
 #include "vipc/stats.h"
+#include "vipc/uring.h"
 #include "vipc/view.h"
 
 static const struct file_operations vipc_fops;
@@ -179,6 +181,27 @@ static long vipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return ret;
 }
 
+#if VIPC_HAS_URING
+/**
+ * vipc_do() - an operation that carries messages, as a thread does it
+ * @file: of the capability
+ * @cmd: VIPC_IOC_*
+ * @p: the message in user memory
+ *
+ * Context: may sleep.
+ * Return: 0, or an error of the manual.
+ */
+int vipc_do(struct file *file, unsigned int cmd, void __user *p)
+{
+	int ret = -ENOTTY;
+
+	if (_IOC_NR(cmd) < _IOC_NR(VIPC_IOC_DERIVE))
+		ret = vipc_ioctl(file, cmd, (unsigned long)p);
+	/* What starts a system call again does not start a command again. */
+	return ret == -ERESTARTSYS ? -EINTR : ret;
+}
+#endif
+
 static void vipc_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	vipc_view_fdinfo(m, file->private_data);
@@ -192,6 +215,10 @@ static const struct file_operations vipc_fops = {
 	.unlocked_ioctl	= vipc_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.show_fdinfo	= vipc_show_fdinfo,
+#if VIPC_HAS_URING
+	.uring_cmd	= vipc_uring_cmd,
+	.flush		= vipc_uring_flush,
+#endif
 };
 
 static struct miscdevice vipc_device = {
@@ -232,6 +259,9 @@ static void vipc_check_abi(void)
 	BUILD_BUG_ON(offsetof(struct vipc_config, max_len) != 4);
 	BUILD_BUG_ON(offsetof(struct vipc_config, depth) != 12);
 	BUILD_BUG_ON(offsetof(struct vipc_config, reserved) != 24);
+
+	BUILD_BUG_ON(sizeof(struct vipc_uring_cmd) != 16);
+	BUILD_BUG_ON(offsetof(struct vipc_uring_cmd, reserved) != 8);
 
 	BUILD_BUG_ON(sizeof(struct vipc_xmsg) != 128);
 	BUILD_BUG_ON(offsetof(struct vipc_xmsg, tx_buf) != 64);

@@ -95,7 +95,7 @@ static inline void vipc_poll_writable(struct vipc_endpoint *ep)
 /* Lets others have the lock, and this CPU, in the midst of a long work. */
 static inline void vipc_breathe(struct vipc_endpoint *ep)
 {
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 	cond_resched();
 	spin_lock(&ep->lock);
 }

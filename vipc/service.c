@@ -202,7 +202,7 @@ int vipc_endpoint_claim(struct vipc_cap *server, u64 token, struct vipc_xop *x)
 		x->alone = caller->x->filled_by == x;
 		caller->x->filled_by = x;
 	}
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 	return err;
 }
 
@@ -227,9 +227,9 @@ void vipc_endpoint_unclaim(struct vipc_cap *server, struct vipc_xop *x)
 		ep->nr_in_service++;
 		WRITE_ONCE(caller->outcome, VIPC_IN_SERVICE);
 		/* A signal or its deadline may end its wait again. */
-		vipc_wake(caller->task);
+		vipc_op_rouse(caller);
 	}
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 }
 
 /**
@@ -268,7 +268,7 @@ bool vipc_endpoint_whole(struct vipc_op *receiver)
 	whole = vipc_find_taken(receiver);
 	if (!whole)
 		ep->received--;
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 	return whole;
 }
 
@@ -287,7 +287,7 @@ void vipc_endpoint_taken(struct vipc_op *receiver)
 	sender = vipc_find_taken(receiver);
 	if (sender)
 		vipc_end_service(ep, sender, 0);
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 }
 
 /**
@@ -309,7 +309,7 @@ void vipc_endpoint_reject(struct vipc_op *receiver)
 		vipc_end_service(ep, sender, -EACCES);
 	}
 	ep->received--;
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 }
 
 /* A message without a sender: what @receiver got and could not keep. */
@@ -339,7 +339,7 @@ static void vipc_requeue(struct vipc_endpoint *ep, struct vipc_op *op)
 		op->seq = 0;
 		/* Signals may end its wait again. */
 		if (op->role != VIPC_ORPHAN)
-			vipc_wake(op->task);
+			vipc_op_rouse(op);
 		vipc_match(ep);
 	}
 }
@@ -388,5 +388,5 @@ void vipc_endpoint_take_back(struct vipc_op *receiver)
 	/* Else nothing to give back: the caller has left, or there was no memory. */
 	if (op)
 		vipc_requeue(ep, op);
-	spin_unlock(&ep->lock);
+	vipc_endpoint_unlock(ep);
 }

@@ -42,6 +42,7 @@
 #include <linux/types.h>
 
 #include "uapi/vipc.h"
+#include "vipc/compat.h"
 
 struct vipc_cap;
 struct vipc_xop;
@@ -99,11 +100,13 @@ enum {
  *	the outcome is published it is written by the holder of the endpoint's
  *	lock, then it is its thread's. @msg.deadline_ns is never written
  * @outcome: see above; written under the endpoint's lock, read without
- * @role: constant
+ * @role: an &enum vipc_role; constant. It is set with the three that follow by one
+ *	store
  * @delivered: a receiver has the request; written under the endpoint's lock
  * @fast: the request found a receiver waiting; written by its own thread
+ * @async: no thread sleeps until it has finished: see uring.h; constant
  * @service_state: how a caller sleeps while in service; constant
- * @task: who waits; constant; NULL for an orphan
+ * @task: who waits, or who submitted it if @async; constant; NULL for an orphan
  * @cap: the capability used, which stays open while the operation runs;
  *	constant; NULL for an orphan
  * @server: of what is in service: the capability that took the call;
@@ -121,6 +124,7 @@ enum {
  * @stack: receiver while VIPC_QUEUED: in endpoint.receivers; endpoint's lock
  * @service: caller while VIPC_IN_SERVICE and not server->latest: in
  *	server->in_service, by its reply token; endpoint's lock
+ * @next: once it has finished, if @async: in endpoint.finished; endpoint's lock
  * @by_cap: while VIPC_QUEUED: in cap->ops; endpoint's lock
  * @token: of a caller in service: its reply token; endpoint's lock
  * @seq: sender, caller, orphan while VIPC_QUEUED: its turn, 0 for what was taken
@@ -129,9 +133,10 @@ enum {
 struct vipc_op {
 	struct vipc_msg msg;
 	int outcome;
-	enum vipc_role role;
+	u8 role;
 	bool delivered;
 	bool fast;
+	bool async;
 	unsigned int service_state;
 	struct task_struct *task;
 	struct vipc_cap *cap;
@@ -144,6 +149,7 @@ struct vipc_op {
 		struct list_head queue;
 		struct hlist_node stack;
 		struct rb_node service;
+		struct vipc_op *next;
 	};
 	struct hlist_node by_cap;
 	union {
@@ -165,6 +171,7 @@ static inline void vipc_op_init(struct vipc_op *op, struct vipc_cap *cap,
 	op->role = role;
 	op->delivered = false;
 	op->fast = false;
+	op->async = false;
 	/* Waiting for a reply is no load, however it is done. */
 	op->service_state = op->msg.flags & VIPC_UNINTERRUPTIBLE ?
 			    TASK_KILLABLE | TASK_NOLOAD : TASK_INTERRUPTIBLE;
@@ -204,22 +211,54 @@ static inline bool vipc_asleep(struct task_struct *task)
 
 void vipc_wake(struct task_struct *task);
 
+/* uring.c */
+void vipc_async_finish(struct vipc_op *op, int outcome);
+void vipc_async_rouse(struct vipc_op *op);
+
+/* Known at compile time where there are no such operations. */
+static inline bool vipc_is_async(const struct vipc_op *op)
+{
+	return VIPC_HAS_URING && unlikely(op->async);
+}
+
 /**
  * vipc_op_finish() - publish the outcome of an operation and wake its thread
  * @op: the operation, off every list; not to be touched afterwards
  * @outcome: 0 or a negative errno
  *
- * Context: the endpoint's lock is held.
+ * Nothing waits for an asynchronous operation: it is put on a list, and goes on when
+ * the endpoint is unlocked.
+ *
+ * Context: the endpoint's lock is held, and vipc_endpoint_unlock() has to follow.
  */
 static inline void vipc_op_finish(struct vipc_op *op, int outcome)
 {
 	struct task_struct *task = op->task;
+
+	if (vipc_is_async(op)) {
+		vipc_async_finish(op, outcome);
+		return;
+	}
 
 	/* Pairs with the acquire in vipc_op_finished(): the message comes first. */
 	smp_store_release(&op->outcome, outcome);
 	smp_mb();	/* (B), see above; (A) is in vipc_op_sleep() */
 	if (vipc_asleep(task))
 		vipc_wake(task);
+}
+
+/**
+ * vipc_op_rouse() - let an operation look again at whether its wait is over
+ * @op: an operation that has come back to a place that it may leave by itself
+ *
+ * Context: the endpoint's lock is held, and vipc_endpoint_unlock() has to follow.
+ */
+static inline void vipc_op_rouse(struct vipc_op *op)
+{
+	if (vipc_is_async(op))
+		vipc_async_rouse(op);
+	else
+		vipc_wake(op->task);
 }
 
 bool vipc_wait_awake(struct vipc_op *op);
