@@ -41,7 +41,7 @@ struct vipc_watch;
  * @revoked: its rights are gone; endpoint's lock
  * @closed: its file is gone, it is a mere node; endpoint's lock
  * @ops: operations queued through it; endpoint's lock
- * @async: asynchronous operations through it that have not finished, see uring.c;
+ * @async: asynchronous operations through it that have not finished, see async.c;
  *	endpoint's lock
  * @latest: the last caller that it has taken, if still in service; endpoint's
  *	lock

@@ -28,7 +28,7 @@
  *     endpoint->lock (spinlock: everything of one endpoint)
  *       the scheduler's locks, by waking a thread
  *
- * The lock of an io_uring may be held around all of this, see uring.h.
+ * The lock of an io_uring may be held around all of this, see async.h.
  *
  * Two endpoints' locks are never held together. Work in one critical section
  * is bounded; what may take longer lets go of the lock in between (lifetime.c).
@@ -118,7 +118,7 @@ struct vipc_endpoint {
 	struct list_head node;
 };
 
-/* uring.c */
+/* async.c */
 void vipc_async_unlock(struct vipc_endpoint *ep);
 
 /**

@@ -29,12 +29,28 @@ int vipc_reply(struct vipc_cap *cap, struct vipc_msg __user *umsg);
 int vipc_reply_recv(struct vipc_cap *cap, struct vipc_msg __user *umsg);
 int vipc_notify(struct vipc_cap *cap, const u64 __user *ubits);
 
+/* Not an error: nobody can have this message, for its sender's fault. */
+#define VIPC_TAKE_NEXT	1
+
 /* xipc.c */
 int vipc_send_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg);
 int vipc_call_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg);
 int vipc_recv_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg);
 int vipc_reply_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg);
 int vipc_reply_recv_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg);
+int vipc_get_xmsg(struct vipc_xmsg *to, struct vipc_xmsg __user *from, bool rw);
+int vipc_prepare_x(struct vipc_op *op, const struct vipc_xmsg *xmsg);
+int vipc_prepare_reply(struct vipc_cap *cap, const struct vipc_xmsg *xmsg,
+		       struct vipc_xop *x);
+int vipc_keep_x(struct vipc_op *op, struct vipc_xmsg *xmsg,
+		struct vipc_xmsg __user *uxmsg);
+void vipc_renew_x(struct vipc_op *op, struct vipc_cap *cap, struct vipc_xop *x,
+		  const struct vipc_xmsg *xmsg);
+int vipc_end_request_x(struct vipc_op *op, struct vipc_xmsg *xmsg,
+		       struct vipc_xmsg __user *uxmsg, u64 start, int err);
+int vipc_end_receive_x(struct vipc_op *op, struct vipc_xmsg __user *uxmsg,
+		       bool replied, bool faulted, int err);
+void vipc_free_x(struct vipc_op *op);
 
 #define VIPC_FLAGS_KNOWN	(VIPC_NONBLOCK | VIPC_UNINTERRUPTIBLE)
 

@@ -13,7 +13,6 @@
 #include <linux/uaccess.h>
 
 #include "vipc/capability.h"
-#include "vipc/compat.h"
 #include "vipc/endpoint.h"
 #include "vipc/ipc.h"
 #include "vipc/stats.h"
@@ -181,7 +180,6 @@ static long vipc_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return ret;
 }
 
-#if VIPC_HAS_URING
 /**
  * vipc_do() - an operation that carries messages, as a thread does it
  * @file: of the capability
@@ -200,7 +198,6 @@ int vipc_do(struct file *file, unsigned int cmd, void __user *p)
 	/* What starts a system call again does not start a command again. */
 	return ret == -ERESTARTSYS ? -EINTR : ret;
 }
-#endif
 
 static void vipc_show_fdinfo(struct seq_file *m, struct file *file)
 {
@@ -215,10 +212,7 @@ static const struct file_operations vipc_fops = {
 	.unlocked_ioctl	= vipc_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.show_fdinfo	= vipc_show_fdinfo,
-#if VIPC_HAS_URING
-	.uring_cmd	= vipc_uring_cmd,
-	.flush		= vipc_uring_flush,
-#endif
+	VIPC_URING_OPERATIONS
 };
 
 static struct miscdevice vipc_device = {

@@ -104,7 +104,7 @@ enum {
  *	store
  * @delivered: a receiver has the request; written under the endpoint's lock
  * @fast: the request found a receiver waiting; written by its own thread
- * @async: no thread sleeps until it has finished: see uring.h; constant
+ * @async: no thread sleeps until it has finished: see async.h; constant
  * @service_state: how a caller sleeps while in service; constant
  * @task: who waits, or who submitted it if @async; constant; NULL for an orphan
  * @cap: the capability used, which stays open while the operation runs;
@@ -211,7 +211,7 @@ static inline bool vipc_asleep(struct task_struct *task)
 
 void vipc_wake(struct task_struct *task);
 
-/* uring.c */
+/* async.c */
 void vipc_async_finish(struct vipc_op *op, int outcome);
 void vipc_async_rouse(struct vipc_op *op);
 

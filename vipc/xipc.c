@@ -13,12 +13,16 @@
 #include "vipc/payload.h"
 #include "vipc/stats.h"
 
-/* Not an error: nobody can have this message, for its sender's fault. */
-#define VIPC_TAKE_NEXT	1
-
-/* With @rw, memory that cannot be written to is refused, as by vipc_get_msg_rw(). */
-static int vipc_get_xmsg(struct vipc_xmsg *to, struct vipc_xmsg __user *from,
-			 bool rw)
+/**
+ * vipc_get_xmsg() - copy a message in
+ * @to: where to; undefined after an error
+ * @from: user address
+ * @rw: refuse memory that cannot be written to, as vipc_get_msg_rw() does
+ *
+ * Context: may sleep.
+ * Return: 0, -EFAULT, or -EINVAL: an unknown flag, or a reserved field is not 0.
+ */
+int vipc_get_xmsg(struct vipc_xmsg *to, struct vipc_xmsg __user *from, bool rw)
 {
 	if (copy_from_user(to, from, sizeof(*to)))
 		return -EFAULT;
@@ -47,8 +51,15 @@ static int vipc_put_xmsg(struct vipc_op *op, struct vipc_xmsg *xmsg,
 	return 0;
 }
 
-/* Makes ready what a request carries, and the room for its reply. */
-static int vipc_prepare(struct vipc_op *op, const struct vipc_xmsg *xmsg)
+/**
+ * vipc_prepare_x() - make ready what a request carries, and the room for its reply
+ * @op: the request, with an x
+ * @xmsg: where its bytes and descriptors are, and where those of the reply are to go
+ *
+ * Context: may sleep; in the process whose request it is. vipc_free_x() has to follow.
+ * Return: 0, or an error of the manual.
+ */
+int vipc_prepare_x(struct vipc_op *op, const struct vipc_xmsg *xmsg)
 {
 	int err;
 
@@ -63,6 +74,51 @@ static int vipc_prepare(struct vipc_op *op, const struct vipc_xmsg *xmsg)
 				      &op->cap->endpoint->spare);
 }
 
+/**
+ * vipc_free_x() - free what an operation has, and does not need any more
+ * @op: the operation, which has ended or was not begun
+ *
+ * Context: may sleep.
+ */
+void vipc_free_x(struct vipc_op *op)
+{
+	struct vipc_spare *spare = &op->cap->endpoint->spare;
+
+	vipc_cargo_free(op->x->cargo, spare);
+	vipc_cargo_free(op->x->reply, spare);
+	vipc_room_free(&op->x->room);
+}
+
+/**
+ * vipc_end_request_x() - what is left to do once a request has ended
+ * @op: the request; frees what it has
+ * @xmsg: as it came
+ * @uxmsg: where it came from, and where the reply is to go
+ * @start: vipc_clock() when it began
+ * @err: how it ended
+ *
+ * Context: may sleep; in the process whose request it is.
+ * Return: 0, or an error of the manual.
+ */
+int vipc_end_request_x(struct vipc_op *op, struct vipc_xmsg *xmsg,
+		       struct vipc_xmsg __user *uxmsg, u64 start, int err)
+{
+	u32 flags = xmsg->msg.flags;
+
+	if (op->role == VIPC_CALLER && !err)
+		err = vipc_cargo_unpack(op->x->cargo, xmsg) ?:
+		      vipc_put_xmsg(op, xmsg, uxmsg);
+	vipc_free_x(op);
+	if (err) {
+		vipc_put_delivered(&uxmsg->msg, flags, op->delivered);
+		return err;
+	}
+	vipc_count_latency((op->role == VIPC_CALLER ? VIPC_CALL_SLOW :
+						      VIPC_SEND_SLOW) +
+			   op->fast, start);
+	return 0;
+}
+
 static int vipc_request_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg,
 			  enum vipc_role role)
 {
@@ -70,36 +126,22 @@ static int vipc_request_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg,
 	struct vipc_xop x = {};
 	struct vipc_xmsg xmsg;
 	struct vipc_op op;
-	u32 flags;
 	int err;
 
 	err = vipc_get_xmsg(&xmsg, uxmsg, role == VIPC_CALLER);
 	if (err)
 		return err;
-	flags = xmsg.msg.flags;
 	op.msg = xmsg.msg;
 	op.msg.badge = cap->badge;
 	vipc_op_init(&op, cap, role);
 	op.x = &x;
 
-	err = vipc_prepare(&op, &xmsg);
+	err = vipc_prepare_x(&op, &xmsg);
 	if (!err)
-		err = vipc_endpoint_send(&op, flags & VIPC_NONBLOCK);
+		err = vipc_endpoint_send(&op, xmsg.msg.flags & VIPC_NONBLOCK);
 	if (err == -EINPROGRESS || (role == VIPC_CALLER && !err))
 		err = vipc_endpoint_await(&op);
-	if (role == VIPC_CALLER && !err)
-		err = vipc_cargo_unpack(x.cargo, &xmsg) ?:
-		      vipc_put_xmsg(&op, &xmsg, uxmsg);
-	vipc_cargo_free(x.cargo, &cap->endpoint->spare);
-	vipc_room_free(&x.room);
-	if (err) {
-		vipc_put_delivered(&uxmsg->msg, flags, op.delivered);
-		return err;
-	}
-	vipc_count_latency((role == VIPC_CALLER ? VIPC_CALL_SLOW :
-						  VIPC_SEND_SLOW) + op.fast,
-			   start);
-	return 0;
+	return vipc_end_request_x(&op, &xmsg, uxmsg, start, err);
 }
 
 /**
@@ -160,9 +202,19 @@ static int vipc_fill_caller(struct vipc_cap *cap, const struct vipc_xmsg *xmsg,
 	}
 }
 
-/* Makes ready what a reply carries; nothing may fail between here and the answer. */
-static int vipc_prepare_reply(struct vipc_cap *cap,
-			      const struct vipc_xmsg *xmsg, struct vipc_xop *x)
+/**
+ * vipc_prepare_reply() - make ready what a reply carries
+ * @cap: the capability that took the call
+ * @xmsg: the reply
+ * @x: of the server; its cargo is to be freed, or given to the caller
+ *
+ * Nothing may fail between here and the answer, unless this does.
+ *
+ * Context: may sleep; in the process that answers.
+ * Return: 0, or an error of the manual.
+ */
+int vipc_prepare_reply(struct vipc_cap *cap, const struct vipc_xmsg *xmsg,
+		       struct vipc_xop *x)
 {
 	struct vipc_spare *spare = &cap->endpoint->spare;
 	int err;
@@ -230,9 +282,17 @@ static int vipc_unpack_x(struct vipc_op *op, struct vipc_xmsg *xmsg,
 	return vipc_put_xmsg(op, xmsg, uxmsg);
 }
 
-/* Unpacks a message that was received, or gives it back. */
-static int vipc_keep_x(struct vipc_op *op, struct vipc_xmsg *xmsg,
-		       struct vipc_xmsg __user *uxmsg)
+/**
+ * vipc_keep_x() - unpack a message that was received, or give it back
+ * @op: a receiver that has one
+ * @xmsg: where the bytes and descriptors are to go; then the message
+ * @uxmsg: where that is to go
+ *
+ * Context: may sleep; in the process that receives.
+ * Return: 0; VIPC_TAKE_NEXT: this one is gone; or an error of the manual.
+ */
+int vipc_keep_x(struct vipc_op *op, struct vipc_xmsg *xmsg,
+		struct vipc_xmsg __user *uxmsg)
 {
 	struct vipc_xop *x = op->x;
 	int err;
@@ -256,8 +316,52 @@ static int vipc_keep_x(struct vipc_op *op, struct vipc_xmsg *xmsg,
 		vipc_endpoint_reject(op);
 		fallthrough;
 	case VIPC_TAKE_NEXT:
-		return signal_pending(current) ? -ERESTARTSYS : VIPC_TAKE_NEXT;
+		return VIPC_TAKE_NEXT;
 	}
+}
+
+/**
+ * vipc_renew_x() - prepare a receiver for its first message, or another one
+ * @op: the receiver, with an x that has no cargo or one that nobody could have
+ * @cap: the capability to receive through
+ * @x: its x
+ * @xmsg: what came from user memory
+ *
+ * Context: may sleep.
+ */
+void vipc_renew_x(struct vipc_op *op, struct vipc_cap *cap, struct vipc_xop *x,
+		  const struct vipc_xmsg *xmsg)
+{
+	vipc_cargo_free(x->cargo, &cap->endpoint->spare);
+	x->cargo = NULL;
+	x->received = 0;
+	x->taken = 0;
+	x->caller_room.len = 0;
+	x->caller_room.nr_fds = 0;
+	op->msg = xmsg->msg;
+	vipc_op_init(op, cap, VIPC_RECEIVER);
+	op->x = x;
+}
+
+/**
+ * vipc_end_receive_x() - what is left to do once a receive has ended
+ * @op: the receive; frees what it has
+ * @uxmsg: where the message is, or was to go
+ * @replied: a reply went out first
+ * @faulted: there was a message, which @uxmsg's memory did not take
+ * @err: how it ended
+ *
+ * Context: may sleep; in the process whose receive it is.
+ * Return: 0, or an error of the manual.
+ */
+int vipc_end_receive_x(struct vipc_op *op, struct vipc_xmsg __user *uxmsg,
+		       bool replied, bool faulted, int err)
+{
+	/* As in vipc_end_receive(): a second try must only receive. */
+	if (err && (replied || faulted) && put_user(0, &uxmsg->msg.reply))
+		err = -EFAULT;
+	vipc_free_x(op);
+	return err;
 }
 
 static int vipc_receive_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg,
@@ -274,41 +378,28 @@ static int vipc_receive_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg,
 		return err;
 	x.room.len = xmsg.rx_len;
 	x.room.nr_fds = xmsg.rx_nfds;
+	vipc_renew_x(&op, cap, &x, &xmsg);
 	reply = reply && xmsg.msg.reply;
 	if (reply)
 		err = vipc_prepare_reply(cap, &xmsg, &x);
-	if (err)
-		goto out;
 
-	do {
-		vipc_cargo_free(x.cargo, &cap->endpoint->spare);
-		x.cargo = NULL;
-		x.received = 0;
-		x.taken = 0;
-		x.caller_room.len = 0;
-		x.caller_room.nr_fds = 0;
-		op.msg = xmsg.msg;
-		vipc_op_init(&op, cap, VIPC_RECEIVER);
-		op.x = &x;
+	while (!err) {
 		err = vipc_endpoint_receive(&op, op.msg.flags & VIPC_NONBLOCK,
 					    reply && !replied ? &replied : NULL);
 		if (err == -EINPROGRESS)
 			err = vipc_endpoint_await(&op);
-		if (!err) {
-			err = vipc_keep_x(&op, &xmsg, uxmsg);
-			faulted = err == -EFAULT;
-		}
-	} while (err == VIPC_TAKE_NEXT);
-
+		if (err)
+			break;
+		err = vipc_keep_x(&op, &xmsg, uxmsg);
+		faulted = err == -EFAULT;
+		if (err != VIPC_TAKE_NEXT)
+			break;
+		err = signal_pending(current) ? -ERESTARTSYS : 0;
+		vipc_renew_x(&op, cap, &x, &xmsg);
+	}
 	if (replied)
 		vipc_count(VIPC_REPLIES);
-	/* As in vipc_receive(): a second try must only receive. */
-	if (err && (replied || faulted) && put_user(0, &uxmsg->msg.reply))
-		err = -EFAULT;
-out:
-	vipc_cargo_free(x.reply, &cap->endpoint->spare);
-	vipc_cargo_free(x.cargo, &cap->endpoint->spare);
-	return err;
+	return vipc_end_receive_x(&op, uxmsg, replied, faulted, err);
 }
 
 /**

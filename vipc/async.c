@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Operations that no thread waits for, between submission and completion: who finishes
+ * them, at what time, and who cancels them.
+ */
+#include "vipc/compat.h"
+
+#if VIPC_HAS_URING
+
+#include <linux/fdtable.h>
+#include <linux/ktime.h>
+#include <linux/lockdep.h>
+
+#include "vipc/async.h"
+#include "vipc/capability.h"
+#include "vipc/endpoint.h"
+#include "vipc/queue.h"
+#include "vipc/uring.h"
+
+static struct vipc_async *vipc_async_of(struct vipc_op *op)
+{
+	return container_of(op, struct vipc_async, op);
+}
+
+/* ---- cap->async ---- */
+
+static int vipc_compare_word(u64 a, u64 b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int vipc_compare(const struct vipc_async_key *a,
+			const struct vipc_async_key *b)
+{
+	return vipc_compare_word((uintptr_t)a->files, (uintptr_t)b->files) ?:
+	       vipc_compare_word((uintptr_t)a->ring, (uintptr_t)b->ring) ?:
+	       vipc_compare_word(a->msg, b->msg);
+}
+
+static void vipc_async_insert(struct rb_root *root, struct vipc_async *a)
+{
+	struct rb_node **link = &root->rb_node, *parent = NULL;
+
+	while (*link) {
+		struct vipc_async *other = rb_entry(*link, struct vipc_async,
+						    node);
+
+		parent = *link;
+		link = vipc_compare(&a->key, &other->key) < 0 ?
+		       &parent->rb_left : &parent->rb_right;
+	}
+	rb_link_node(&a->node, parent, link);
+	rb_insert_color(&a->node, root);
+}
+
+/* The first that is not before @key, or NULL. */
+static struct vipc_async *vipc_async_find(const struct rb_root *root,
+					  const struct vipc_async_key *key)
+{
+	struct rb_node *node = root->rb_node;
+	struct vipc_async *found = NULL;
+
+	while (node) {
+		struct vipc_async *a = rb_entry(node, struct vipc_async, node);
+
+		if (vipc_compare(&a->key, key) < 0) {
+			node = node->rb_right;
+		} else {
+			found = a;
+			node = node->rb_left;
+		}
+	}
+	return found;
+}
+
+/* ---- finishing ---- */
+
+/**
+ * vipc_async_finish() - publish the outcome of an asynchronous operation
+ * @op: the operation, off every list
+ * @outcome: 0 or a negative errno
+ *
+ * Context: the endpoint's lock is held, and vipc_endpoint_unlock() has to follow.
+ */
+void vipc_async_finish(struct vipc_op *op, int outcome)
+{
+	struct vipc_async *a = vipc_async_of(op);
+	struct vipc_endpoint *ep = op->cap->endpoint;
+
+	lockdep_assert_held(&ep->lock);
+	WRITE_ONCE(op->outcome, outcome);
+	if (!RB_EMPTY_NODE(&a->node)) {
+		rb_erase(&a->node, &op->cap->async);
+		RB_CLEAR_NODE(&a->node);
+	}
+	op->next = ep->finished;
+	ep->finished = op;
+}
+
+/* Takes an operation away from where it waits, and ends it. */
+static int vipc_async_end(struct vipc_op *op, int why)
+{
+	struct vipc_endpoint *ep = op->cap->endpoint;
+
+	lockdep_assert_held(&ep->lock);
+	switch (op->outcome) {
+	case VIPC_QUEUED:
+		vipc_unqueue(ep, op);
+		break;
+	case VIPC_IN_SERVICE:
+		vipc_leave_service(ep, op);
+		break;
+	case VIPC_ANSWERED:
+		/* vipc_async_rouse() comes, unless it is answered. */
+		vipc_async_of(op)->why = why;
+		return -EALREADY;
+	default:
+		return -ENOENT;
+	}
+	vipc_async_finish(op, why);
+	return 0;
+}
+
+/**
+ * vipc_async_rouse() - let an asynchronous operation leave if it shall
+ * @op: the operation, queued or in service
+ *
+ * Context: the endpoint's lock is held, and vipc_endpoint_unlock() has to follow.
+ */
+void vipc_async_rouse(struct vipc_op *op)
+{
+	int why = vipc_async_of(op)->why;
+
+	if (why)
+		vipc_async_end(op, why);
+}
+
+/**
+ * vipc_async_unlock() - let go of the lock, and complete what was finished under it
+ * @ep: the endpoint
+ *
+ * Context: the endpoint's lock is held.
+ */
+void vipc_async_unlock(struct vipc_endpoint *ep)
+{
+	struct vipc_op *op = ep->finished, *first = NULL;
+
+	ep->finished = NULL;
+	/* Only the completion touches them from now on, and it has not been sent. */
+	spin_unlock(&ep->lock);
+
+	while (op) {
+		struct vipc_op *next = op->next;
+
+		op->next = first;
+		first = op;
+		op = next;
+	}
+	while (first) {
+		op = first;
+		first = op->next;
+		/* A task that waits for several need not be woken for each. */
+		io_uring_cmd_do_in_task_lazy(vipc_async_of(op)->cmd,
+					     vipc_async_complete);
+	}
+}
+
+/* ---- deadlines ---- */
+
+static void vipc_async_late(struct work_struct *work)
+{
+	struct vipc_async *a = container_of(work, struct vipc_async, late);
+	struct vipc_endpoint *ep = a->op.cap->endpoint;
+
+	spin_lock(&ep->lock);
+	vipc_async_end(&a->op, -ETIMEDOUT);
+	vipc_endpoint_unlock(ep);
+}
+
+/* The endpoint's lock is not for interrupts. */
+static enum hrtimer_restart vipc_async_timer(struct hrtimer *timer)
+{
+	struct vipc_async *a = container_of(timer, struct vipc_async, timer);
+
+	queue_work(system_highpri_wq, &a->late);
+	return HRTIMER_NORESTART;
+}
+
+static void vipc_async_start_timer(struct vipc_async *a)
+{
+	u64 deadline_ns = min_t(u64, a->op.msg.deadline_ns, KTIME_MAX);
+
+	hrtimer_start_range_ns(&a->timer, ns_to_ktime(deadline_ns),
+			       current->timer_slack_ns, HRTIMER_MODE_ABS);
+}
+
+/**
+ * vipc_async_end_timer() - the wait is over
+ * @a: an operation for which vipc_async_wait() was called
+ *
+ * Context: may sleep.
+ */
+void vipc_async_end_timer(struct vipc_async *a)
+{
+	if (!a->op.msg.deadline_ns)
+		return;
+	hrtimer_cancel(&a->timer);
+	cancel_work_sync(&a->late);
+}
+
+/**
+ * vipc_async_wait() - from here on it can be found, and its deadline counts
+ * @a: an operation that is queued or in service, or may have finished since
+ *
+ * Context: the ring's lock is held; takes the endpoint's.
+ */
+void vipc_async_wait(struct vipc_async *a)
+{
+	struct vipc_cap *cap = a->op.cap;
+
+	if (a->op.msg.deadline_ns) {
+		hrtimer_init(&a->timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
+		a->timer.function = vipc_async_timer;
+		INIT_WORK(&a->late, vipc_async_late);
+		vipc_async_start_timer(a);
+	}
+	spin_lock(&cap->endpoint->lock);
+	if (a->op.outcome > 0)
+		vipc_async_insert(&cap->async, a);
+	spin_unlock(&cap->endpoint->lock);
+}
+
+/* ---- cancelling ---- */
+
+/**
+ * vipc_async_cancel() - VIPC_URING_CANCEL
+ * @cap: through which the operation was submitted
+ * @cmd: the command that asks for it
+ * @msg: address of the operation's message
+ *
+ * Context: takes the endpoint's lock.
+ * Return: 0, -ENOENT: there is none, or it has finished, or -EALREADY: its reply is
+ * being copied.
+ */
+int vipc_async_cancel(struct vipc_cap *cap, struct io_uring_cmd *cmd, u64 msg)
+{
+	struct vipc_async_key key = {
+		.files = current->files,
+		.ring = cmd_to_io_kiocb(cmd)->ctx,
+		.msg = msg,
+	};
+	struct vipc_endpoint *ep = cap->endpoint;
+	struct vipc_async *a;
+	int ret = -ENOENT;
+
+	spin_lock(&ep->lock);
+	a = vipc_async_find(&cap->async, &key);
+	if (!a || vipc_compare(&a->key, &key)) {
+		key.files = NULL;
+		a = vipc_async_find(&cap->async, &key);
+	}
+	if (a && !vipc_compare(&a->key, &key))
+		ret = vipc_async_end(&a->op, -ECANCELED);
+	vipc_endpoint_unlock(ep);
+	return ret;
+}
+
+/**
+ * vipc_async_abort() - cancel a command for io_uring
+ * @cmd: the command; io_uring comes again until it is gone
+ *
+ * Context: the ring's lock is held; takes the endpoint's.
+ */
+void vipc_async_abort(struct io_uring_cmd *cmd)
+{
+	struct vipc_async *a = *vipc_async_slot(cmd);
+	struct vipc_endpoint *ep = a->op.cap->endpoint;
+
+	spin_lock(&ep->lock);
+	vipc_async_end(&a->op, -ECANCELED);
+	vipc_endpoint_unlock(ep);
+}
+
+static int vipc_same_file(const void *data, struct file *file, unsigned int fd)
+{
+	return file == data;
+}
+
+/*
+ * Ends the first operation that was submitted through that table. One whose reply is
+ * being copied ends by itself; each of those has a thread that copies.
+ */
+static bool vipc_flush_step(struct vipc_cap *cap, const void *files)
+{
+	const struct vipc_async_key key = { .files = files };
+	struct vipc_async *a = vipc_async_find(&cap->async, &key);
+
+	while (a && a->key.files == files) {
+		if (!vipc_async_end(&a->op, -ECANCELED))
+			return true;
+		a = rb_entry_safe(rb_next(&a->node), struct vipc_async, node);
+	}
+	return false;
+}
+
+/**
+ * vipc_async_flush() - a process closes a descriptor
+ * @file: of a capability
+ * @id: the table in which the descriptor was, and is not any more
+ *
+ * If there is no other one in that table, what was submitted through it ends. A
+ * thread that is submitting at the same time may be too late to be seen.
+ *
+ * Context: may sleep; takes the endpoint's lock, and the table's.
+ * Return: 0.
+ */
+int vipc_async_flush(struct file *file, fl_owner_t id)
+{
+	struct vipc_cap *cap = file->private_data;
+	struct vipc_endpoint *ep;
+	unsigned int steps = 0;
+
+	/* Most have none: a look without the lock, as close() races with submitting. */
+	if (!id || !cap || !READ_ONCE(cap->async.rb_node))
+		return 0;
+	if (iterate_fd(id, 0, vipc_same_file, file))
+		return 0;
+	ep = cap->endpoint;
+	spin_lock(&ep->lock);
+	while (vipc_flush_step(cap, id))
+		if (!(++steps % VIPC_BATCH))
+			vipc_breathe(ep);
+	vipc_endpoint_unlock(ep);
+	return 0;
+}
+
+#endif /* VIPC_HAS_URING */
