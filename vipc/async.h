@@ -92,6 +92,7 @@ struct vipc_async_x {
  * @umsg: where the message is in user memory; constant
  * @start: vipc_clock() when it began; constant
  * @flags: of the message, as they came; constant
+ * @opcode: likewise
  * @replied: of a receiver: a reply went out first; ring's lock
  * @why: how to end it as soon as it can leave, or 0; endpoint's lock
  * @key: constant
@@ -109,6 +110,7 @@ struct vipc_async {
 	struct vipc_msg __user *umsg;
 	u64 start;
 	u32 flags;
+	u32 opcode;
 	bool replied;
 	int why;
 	struct vipc_async_key key;

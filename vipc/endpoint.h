@@ -58,6 +58,7 @@ struct vipc_cap;
  * @lock: protects all that is not constant, the capabilities and the
  *	operations queued or in service; taken from process context only
  * @dead: nothing will be delivered any more; never becomes false again
+ * @told: that it is dead has been reported, as vipc_death
  * @extras: VIPC_HAS_PENDING, VIPC_IS_POLLED
  * @receivers: waiting receivers, the last to come first
  * @finished: asynchronous operations that were finished since the lock was taken,
@@ -90,6 +91,7 @@ struct vipc_cap;
 struct vipc_endpoint {
 	spinlock_t lock;	/* see @lock above */
 	bool dead;
+	bool told;
 	u32 extras;
 	struct hlist_head receivers;
 	struct vipc_op *finished;

@@ -9,6 +9,7 @@
 #include "vipc/fastpath.h"
 #include "vipc/ipc.h"
 #include "vipc/stats.h"
+#include "vipc/trace.h"
 
 static __always_inline int vipc_request(struct vipc_cap *cap,
 					struct vipc_msg __user *umsg,
@@ -16,7 +17,7 @@ static __always_inline int vipc_request(struct vipc_cap *cap,
 {
 	u64 start = vipc_clock();
 	struct vipc_op op vipc_uninitialized;
-	u32 flags;
+	u32 flags, opcode;
 	int err;
 
 	if (role == VIPC_CALLER)
@@ -29,6 +30,7 @@ static __always_inline int vipc_request(struct vipc_cap *cap,
 	if (unlikely(err))
 		return err;
 	flags = op.msg.flags;
+	opcode = op.msg.opcode;
 	op.msg.badge = cap->badge;
 	vipc_op_init(&op, cap, role);
 
@@ -39,7 +41,7 @@ static __always_inline int vipc_request(struct vipc_cap *cap,
 		err = vipc_endpoint_send(&op, flags & VIPC_NONBLOCK);
 	if (err == -EINPROGRESS || (role == VIPC_CALLER && !err))
 		err = vipc_endpoint_await(&op);
-	return vipc_end_request(&op, umsg, role, flags, start, err);
+	return vipc_end_request(&op, umsg, role, flags, opcode, start, err);
 }
 
 /**
@@ -68,6 +70,32 @@ int vipc_call(struct vipc_cap *cap, struct vipc_msg __user *umsg)
 	return vipc_request(cap, umsg, VIPC_CALLER);
 }
 
+/**
+ * vipc_receive_traced() - answer a call, report that, and receive
+ * @op: as for vipc_endpoint_receive()
+ * @nonblock: likewise
+ * @replied: likewise, not NULL
+ *
+ * Context: takes the endpoint's lock.
+ * Return: as vipc_endpoint_receive().
+ */
+noinline int vipc_receive_traced(struct vipc_op *op, bool nonblock,
+				 bool *replied)
+{
+	u32 opcode = op->msg.opcode, len = 0, nr_fds = 0;
+	u64 token = op->msg.reply;
+	int err;
+
+	if (op->x) {
+		len = op->x->reply_len;
+		nr_fds = op->x->reply_fds;
+	}
+	err = vipc_endpoint_receive(op, nonblock, replied);
+	trace_vipc_reply(op->cap, token, opcode, len, nr_fds,
+			 *replied ? 0 : err);
+	return err;
+}
+
 static __always_inline int vipc_receive(struct vipc_cap *cap,
 					struct vipc_msg __user *umsg,
 					bool reply)
@@ -84,8 +112,8 @@ static __always_inline int vipc_receive(struct vipc_cap *cap,
 		return err;
 	vipc_op_init(&op, cap, VIPC_RECEIVER);
 
-	err = vipc_endpoint_receive(&op, op.msg.flags & VIPC_NONBLOCK,
-				    reply && op.msg.reply ? &replied : NULL);
+	err = vipc_receive_begin(&op, op.msg.flags & VIPC_NONBLOCK,
+				 reply && op.msg.reply ? &replied : NULL);
 	if (replied)
 		vipc_count(VIPC_REPLIES);
 	if (err == -EINPROGRESS)
@@ -136,10 +164,12 @@ int vipc_reply(struct vipc_cap *cap, struct vipc_msg __user *umsg)
 	err = vipc_get_msg(&msg, umsg);
 	if (!err)
 		err = vipc_check_flags(&msg);
-	if (!err)
-		err = vipc_endpoint_reply(cap, &msg, NULL);
+	if (err)
+		return err;
+	err = vipc_endpoint_reply(cap, &msg, NULL);
 	if (!err)
 		vipc_count(VIPC_REPLIES);
+	trace_vipc_reply(cap, msg.reply, msg.opcode, 0, 0, err);
 	return err;
 }
 
@@ -163,5 +193,6 @@ int vipc_notify(struct vipc_cap *cap, const u64 __user *ubits)
 	err = vipc_endpoint_notify(cap, bits);
 	if (!err)
 		vipc_count(VIPC_NOTIFIES);
+	trace_vipc_notify(cap, err);
 	return err;
 }

@@ -17,6 +17,7 @@
 #include "vipc/endpoint.h"
 #include "vipc/fastpath.h"
 #include "vipc/stats.h"
+#include "vipc/trace.h"
 #include "vipc/wait.h"
 
 struct vipc_cap;
@@ -28,6 +29,7 @@ int vipc_recv(struct vipc_cap *cap, struct vipc_msg __user *umsg);
 int vipc_reply(struct vipc_cap *cap, struct vipc_msg __user *umsg);
 int vipc_reply_recv(struct vipc_cap *cap, struct vipc_msg __user *umsg);
 int vipc_notify(struct vipc_cap *cap, const u64 __user *ubits);
+int vipc_receive_traced(struct vipc_op *op, bool nonblock, bool *replied);
 
 /* Not an error: nobody can have this message, for its sender's fault. */
 #define VIPC_TAKE_NEXT	1
@@ -76,12 +78,22 @@ static inline void vipc_put_delivered(struct vipc_msg __user *umsg,
 	put_user(flags, &umsg->flags);
 }
 
+/* vipc_endpoint_receive(), and reports the reply: what comes may overwrite it. */
+static __always_inline int vipc_receive_begin(struct vipc_op *op, bool nonblock,
+					      bool *replied)
+{
+	if (trace_vipc_reply_enabled() && replied)
+		return vipc_receive_traced(op, nonblock, replied);
+	return vipc_endpoint_receive(op, nonblock, replied);
+}
+
 /**
  * vipc_end_request() - what is left to do once a request has ended
  * @op: the request
  * @umsg: where it came from, and where the reply is to go
  * @role: VIPC_SENDER or VIPC_CALLER
  * @flags: of the request, as they came
+ * @opcode: of the request, as it came
  * @start: vipc_clock() when it began
  * @err: how it ended
  *
@@ -91,18 +103,21 @@ static inline void vipc_put_delivered(struct vipc_msg __user *umsg,
 static __always_inline int vipc_end_request(struct vipc_op *op,
 					    struct vipc_msg __user *umsg,
 					    enum vipc_role role, u32 flags,
-					    u64 start, int err)
+					    u32 opcode, u64 start, int err)
 {
 	if (role == VIPC_CALLER && likely(!err))
 		err = vipc_put_msg(umsg, &op->msg);
-	if (unlikely(err)) {
+	if (unlikely(err))
 		vipc_put_delivered(umsg, flags, op->delivered);
-		return err;
-	}
-	vipc_count_latency((role == VIPC_CALLER ? VIPC_CALL_SLOW :
-						  VIPC_SEND_SLOW) + op->fast,
-			   start);
-	return 0;
+	else
+		vipc_count_latency((role == VIPC_CALLER ? VIPC_CALL_SLOW :
+							  VIPC_SEND_SLOW) +
+				   op->fast, start);
+	if (role == VIPC_CALLER)
+		trace_vipc_call(op, opcode, 0, 0, start, err);
+	else
+		trace_vipc_send(op, opcode, 0, 0, start, err);
+	return err;
 }
 
 /**
@@ -124,6 +139,7 @@ static __always_inline int vipc_end_receive(struct vipc_op *op,
 		if (likely(!err)) {
 			kfree(op->carrier);
 			vipc_count(VIPC_RECEIVES);
+			trace_vipc_receive(op, 0, 0, 0);
 			return 0;
 		}
 		vipc_endpoint_take_back(op);
@@ -134,6 +150,7 @@ static __always_inline int vipc_end_receive(struct vipc_op *op,
 	 */
 	if ((replied || err == -EFAULT) && put_user(0, &umsg->reply))
 		err = -EFAULT;
+	trace_vipc_receive(op, 0, 0, err);
 	return err;
 }
 

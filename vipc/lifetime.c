@@ -18,6 +18,7 @@
 #include "vipc/endpoint.h"
 #include "vipc/queue.h"
 #include "vipc/stats.h"
+#include "vipc/trace.h"
 #include "vipc/view.h"
 
 /* Steps of bounded work; false when nothing is left to do. */
@@ -110,17 +111,35 @@ static bool vipc_revoke_step(struct vipc_endpoint *ep, struct vipc_cap *root)
 	return true;
 }
 
-static void vipc_drain(struct vipc_endpoint *ep)
+/* What there is to be reported of an endpoint once its lock is let go of. */
+struct vipc_obituary {
+	u64 endpoint;		/* which; 0: it lives, or that was reported */
+	unsigned int dropped;
+};
+
+static void vipc_drain(struct vipc_endpoint *ep, struct vipc_obituary *obituary)
 {
 	unsigned int steps = 0;
 
 	lockdep_assert_held(&ep->lock);
 	if (!ep->dead)
 		return;
-	vipc_count_by(VIPC_DROPPED, vipc_drop_kept(ep));
+	obituary->dropped = vipc_drop_kept(ep);
+	vipc_count_by(VIPC_DROPPED, obituary->dropped);
+	if (!ep->told) {
+		ep->told = true;
+		obituary->endpoint = ep->id;
+	}
 	while (vipc_drain_step(ep))
 		if (!(++steps % VIPC_BATCH))
 			vipc_breathe(ep);
+}
+
+/* Without a lock; the endpoint may be gone. */
+static void vipc_report_death(const struct vipc_obituary *obituary)
+{
+	if (obituary->endpoint)
+		trace_vipc_death(obituary->endpoint, obituary->dropped);
 }
 
 /* A REVOKE under way, on the stack of its thread; in endpoint->revocations. */
@@ -141,6 +160,7 @@ int vipc_endpoint_revoke(struct vipc_cap *cap)
 {
 	struct vipc_endpoint *ep = cap->endpoint;
 	struct vipc_revocation self = { .root = cap };
+	struct vipc_obituary obituary = {};
 	unsigned int steps = 0;
 	int err;
 
@@ -155,8 +175,10 @@ int vipc_endpoint_revoke(struct vipc_cap *cap)
 		vipc_poll_over(ep);
 		vipc_match(ep);		/* notices of those that were watched */
 	}
-	vipc_drain(ep);
+	vipc_drain(ep, &obituary);
 	vipc_endpoint_unlock(ep);
+	trace_vipc_revoke(cap, err);
+	vipc_report_death(&obituary);
 	return err;
 }
 
@@ -275,14 +297,16 @@ struct vipc_cap *vipc_endpoint_derive(struct vipc_cap *cap,
 int vipc_endpoint_shutdown(struct vipc_cap *cap)
 {
 	struct vipc_endpoint *ep = cap->endpoint;
+	struct vipc_obituary obituary = {};
 	int err;
 
 	spin_lock(&ep->lock);
 	err = vipc_cap_check(cap, VIPC_RIGHT_RECV | VIPC_RIGHT_REVOKE);
 	if (!err)
 		vipc_die(ep);
-	vipc_drain(ep);
+	vipc_drain(ep, &obituary);
 	vipc_endpoint_unlock(ep);
+	vipc_report_death(&obituary);
 	return err;
 }
 
@@ -320,6 +344,7 @@ struct vipc_cap *vipc_endpoint_open(u32 rights)
 
 	vipc_view_add(ep);
 	vipc_gauge_add(VIPC_ENDPOINTS, 1);
+	trace_vipc_open(cap, 0);
 	return cap;
 }
 
@@ -333,9 +358,11 @@ struct vipc_cap *vipc_endpoint_open(u32 rights)
 void vipc_endpoint_close(struct vipc_cap *cap)
 {
 	struct vipc_endpoint *ep = cap->endpoint;
+	struct vipc_obituary obituary = {};
 	unsigned int steps = 0;
 	bool last;
 
+	trace_vipc_close(cap, 0);
 	spin_lock(&ep->lock);
 	vipc_stop_receiving(ep, cap);
 	while (vipc_close_step(ep, cap))
@@ -345,11 +372,12 @@ void vipc_endpoint_close(struct vipc_cap *cap)
 		vipc_watch_end(cap);
 		vipc_match(ep);
 	}
-	vipc_drain(ep);
+	vipc_drain(ep, &obituary);
 	vipc_cap_bury(cap);
 	last = !--ep->nr_caps;
 	vipc_endpoint_unlock(ep);
 	vipc_gauge_add(VIPC_CAPABILITIES, -1);
+	vipc_report_death(&obituary);
 
 	if (!last)
 		return;

@@ -16,6 +16,7 @@
 #include "vipc/endpoint.h"
 #include "vipc/ipc.h"
 #include "vipc/stats.h"
+#include "vipc/trace.h"
 #include "vipc/uring.h"
 #include "vipc/view.h"
 
@@ -45,32 +46,26 @@ static int vipc_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static int vipc_derive(struct vipc_cap *cap,
-		       const struct vipc_derive __user *arg)
+static int vipc_derive_fd(struct vipc_cap *cap,
+			  const struct vipc_derive *wanted)
 {
-	struct vipc_derive wanted;
 	struct vipc_cap *child;
 	struct file *file;
 	int fd, err;
 
-	if (copy_from_user(&wanted, arg, sizeof(wanted)))
-		return -EFAULT;
-	if (wanted.rights & ~VIPC_RIGHTS_ALL ||
-	    wanted.flags & ~VIPC_DERIVE_NOTIFY_CLOSE || wanted.reserved)
-		return -EINVAL;
 	/*
 	 * The capability comes last: if it is watched, it cannot be closed again
 	 * as if it had never been.
 	 */
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
-		return vipc_endpoint_may_derive(cap, &wanted) ?: fd;
+		return vipc_endpoint_may_derive(cap, wanted) ?: fd;
 	file = anon_inode_getfile("[vipc]", &vipc_fops, NULL, O_RDWR);
 	if (IS_ERR(file)) {
 		err = PTR_ERR(file);
 		goto put;
 	}
-	child = vipc_endpoint_derive(cap, &wanted);
+	child = vipc_endpoint_derive(cap, wanted);
 	if (IS_ERR(child)) {
 		err = PTR_ERR(child);
 		fput(file);
@@ -82,6 +77,22 @@ static int vipc_derive(struct vipc_cap *cap,
 put:
 	put_unused_fd(fd);
 	return err;
+}
+
+static int vipc_derive(struct vipc_cap *cap,
+		       const struct vipc_derive __user *arg)
+{
+	struct vipc_derive wanted;
+	int ret;
+
+	if (copy_from_user(&wanted, arg, sizeof(wanted)))
+		return -EFAULT;
+	if (wanted.rights & ~VIPC_RIGHTS_ALL ||
+	    wanted.flags & ~VIPC_DERIVE_NOTIFY_CLOSE || wanted.reserved)
+		return -EINVAL;
+	ret = vipc_derive_fd(cap, &wanted);
+	trace_vipc_derive(cap, &wanted, ret);
+	return ret;
 }
 
 static int vipc_info(struct vipc_cap *cap, struct vipc_info __user *arg)

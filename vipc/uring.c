@@ -20,6 +20,7 @@
 #include "vipc/ipc.h"
 #include "vipc/payload.h"
 #include "vipc/stats.h"
+#include "vipc/trace.h"
 
 /* ---- completing ---- */
 
@@ -89,9 +90,9 @@ static int vipc_async_end_request(struct vipc_async *a, int err)
 					  err);
 	if (op->role == VIPC_CALLER)
 		return vipc_end_request(op, a->umsg, VIPC_CALLER, a->flags,
-					a->start, err);
-	return vipc_end_request(op, a->umsg, VIPC_SENDER, a->flags, a->start,
-				err);
+					a->opcode, a->start, err);
+	return vipc_end_request(op, a->umsg, VIPC_SENDER, a->flags, a->opcode,
+				a->start, err);
 }
 
 /*
@@ -185,6 +186,7 @@ static int vipc_async_get(struct vipc_async *a)
 		err = err ?: vipc_check_flags(msg);
 	}
 	a->flags = msg->flags;
+	a->opcode = msg->opcode;
 	return err;
 }
 
@@ -213,8 +215,8 @@ static int vipc_async_receive(struct vipc_async *a, bool reply)
 	int err;
 
 	vipc_async_init(a, VIPC_RECEIVER);
-	err = vipc_endpoint_receive(op, a->flags & VIPC_NONBLOCK,
-				    reply ? &a->replied : NULL);
+	err = vipc_receive_begin(op, a->flags & VIPC_NONBLOCK,
+				 reply ? &a->replied : NULL);
 	vipc_async_forget_peer(op);
 	return err;
 }
@@ -232,6 +234,10 @@ static int vipc_async_begin_receive(struct vipc_async *a, bool reply)
 		x->room.nr_fds = xmsg->rx_nfds;
 		if (reply)
 			err = vipc_prepare_reply(a->op.cap, xmsg, x);
+		if (err)
+			trace_vipc_reply(a->op.cap, xmsg->msg.reply,
+					 xmsg->msg.opcode, xmsg->tx_len,
+					 xmsg->tx_nfds, err);
 	}
 	if (!err)
 		err = vipc_async_receive(a, reply);

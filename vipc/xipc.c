@@ -12,6 +12,7 @@
 #include "vipc/ipc.h"
 #include "vipc/payload.h"
 #include "vipc/stats.h"
+#include "vipc/trace.h"
 
 /**
  * vipc_get_xmsg() - copy a message in
@@ -103,20 +104,25 @@ void vipc_free_x(struct vipc_op *op)
 int vipc_end_request_x(struct vipc_op *op, struct vipc_xmsg *xmsg,
 		       struct vipc_xmsg __user *uxmsg, u64 start, int err)
 {
-	u32 flags = xmsg->msg.flags;
+	u32 flags = xmsg->msg.flags, opcode = xmsg->msg.opcode;
+	bool call = op->role == VIPC_CALLER;
 
-	if (op->role == VIPC_CALLER && !err)
+	if (call && !err)
 		err = vipc_cargo_unpack(op->x->cargo, xmsg) ?:
 		      vipc_put_xmsg(op, xmsg, uxmsg);
 	vipc_free_x(op);
-	if (err) {
+	if (err)
 		vipc_put_delivered(&uxmsg->msg, flags, op->delivered);
-		return err;
-	}
-	vipc_count_latency((op->role == VIPC_CALLER ? VIPC_CALL_SLOW :
-						      VIPC_SEND_SLOW) +
-			   op->fast, start);
-	return 0;
+	else
+		vipc_count_latency((call ? VIPC_CALL_SLOW : VIPC_SEND_SLOW) +
+				   op->fast, start);
+	if (call)
+		trace_vipc_call(op, opcode, xmsg->tx_len, xmsg->tx_nfds, start,
+				err);
+	else
+		trace_vipc_send(op, opcode, xmsg->tx_len, xmsg->tx_nfds, start,
+				err);
+	return err;
 }
 
 static int vipc_request_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg,
@@ -252,13 +258,16 @@ int vipc_reply_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg)
 	int err;
 
 	err = vipc_get_xmsg(&xmsg, uxmsg, false);
-	if (!err)
-		err = vipc_prepare_reply(cap, &xmsg, &x);
+	if (err)
+		return err;
+	err = vipc_prepare_reply(cap, &xmsg, &x);
 	if (!err)
 		err = vipc_endpoint_reply(cap, &xmsg.msg, &x);
 	if (!err)
 		vipc_count(VIPC_REPLIES);
 	vipc_cargo_free(x.reply, &cap->endpoint->spare);
+	trace_vipc_reply(cap, xmsg.msg.reply, xmsg.msg.opcode, xmsg.tx_len,
+			 xmsg.tx_nfds, err);
 	return err;
 }
 
@@ -357,9 +366,13 @@ void vipc_renew_x(struct vipc_op *op, struct vipc_cap *cap, struct vipc_xop *x,
 int vipc_end_receive_x(struct vipc_op *op, struct vipc_xmsg __user *uxmsg,
 		       bool replied, bool faulted, int err)
 {
+	const struct vipc_xop *x = op->x;
+
 	/* As in vipc_end_receive(): a second try must only receive. */
 	if (err && (replied || faulted) && put_user(0, &uxmsg->msg.reply))
 		err = -EFAULT;
+	trace_vipc_receive(op, x->received, x->cargo ? x->cargo->nr_fds : 0,
+			   err);
 	vipc_free_x(op);
 	return err;
 }
@@ -382,10 +395,13 @@ static int vipc_receive_x(struct vipc_cap *cap, struct vipc_xmsg __user *uxmsg,
 	reply = reply && xmsg.msg.reply;
 	if (reply)
 		err = vipc_prepare_reply(cap, &xmsg, &x);
+	if (err)
+		trace_vipc_reply(cap, xmsg.msg.reply, xmsg.msg.opcode,
+				 xmsg.tx_len, xmsg.tx_nfds, err);
 
 	while (!err) {
-		err = vipc_endpoint_receive(&op, op.msg.flags & VIPC_NONBLOCK,
-					    reply && !replied ? &replied : NULL);
+		err = vipc_receive_begin(&op, op.msg.flags & VIPC_NONBLOCK,
+					 reply && !replied ? &replied : NULL);
 		if (err == -EINPROGRESS)
 			err = vipc_endpoint_await(&op);
 		if (err)
