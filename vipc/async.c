@@ -218,6 +218,7 @@ void vipc_async_wait(struct vipc_async *a)
 {
 	struct vipc_cap *cap = a->op.cap;
 
+	WRITE_ONCE(a->op.since, jiffies ?: 1);
 	if (a->op.msg.deadline_ns) {
 		hrtimer_init(&a->timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
 		a->timer.function = vipc_async_timer;

@@ -76,6 +76,8 @@ struct vipc_cap;
  * @receiver_caps: the capabilities with RIGHT_RECV; when it runs empty, the
  *	endpoint is dead
  * @revocations: REVOKEs under way
+ * @bookmark: who looks at the queued requests goes on here, or NULL; see waits.c
+ * @cap_bookmark: who looks at @receiver_caps goes on here, or NULL
  * @pending: messages that no thread waits with
  * @pollers: who polls
  * @spare: memory for the next cargo
@@ -109,6 +111,8 @@ struct vipc_endpoint {
 	struct vipc_patience for_request;
 	struct list_head receiver_caps;
 	struct list_head revocations;
+	struct list_head *bookmark;
+	struct list_head *cap_bookmark;
 	struct vipc_pending pending;
 	struct vipc_pollers pollers;
 	struct vipc_spare spare;

@@ -21,6 +21,13 @@
 #include "vipc/trace.h"
 #include "vipc/view.h"
 
+static void vipc_unlist_receiver(struct vipc_endpoint *ep, struct vipc_cap *cap)
+{
+	if (ep->cap_bookmark == &cap->as_receiver)
+		ep->cap_bookmark = cap->as_receiver.next;
+	list_del_init(&cap->as_receiver);
+}
+
 /* Steps of bounded work; false when nothing is left to do. */
 
 static bool vipc_drain_step(struct vipc_endpoint *ep)
@@ -44,7 +51,7 @@ static bool vipc_drain_step(struct vipc_endpoint *ep)
 	if (op)
 		vipc_end_service(ep, op, -ECONNRESET);
 	else
-		list_del_init(&cap->as_receiver);
+		vipc_unlist_receiver(ep, cap);
 	return true;
 }
 
@@ -59,7 +66,7 @@ static void vipc_die(struct vipc_endpoint *ep)
 /* The capability's rights end: it receives nothing any more. */
 static void vipc_stop_receiving(struct vipc_endpoint *ep, struct vipc_cap *cap)
 {
-	list_del_init(&cap->as_receiver);
+	vipc_unlist_receiver(ep, cap);
 	if (list_empty(&ep->receiver_caps))
 		vipc_die(ep);
 }

@@ -136,6 +136,8 @@ static inline void vipc_queue_sender(struct vipc_endpoint *ep,
 static inline void vipc_dequeue_sender(struct vipc_endpoint *ep,
 				       struct vipc_op *op)
 {
+	if (unlikely(ep->bookmark == &op->queue))
+		ep->bookmark = op->queue.next;
 	list_del(&op->queue);
 	if (op->role != VIPC_ORPHAN)
 		__hlist_del(&op->by_cap);
@@ -281,6 +283,7 @@ static __always_inline void vipc_hand_over(struct vipc_endpoint *ep,
 
 	if (from->role == VIPC_CALLER) {
 		vipc_enter_service(ep, to->cap, from);
+		from->taken_by = task_pid_nr(to->task);
 		token = from->token;
 		ep->called++;
 	} else if (from->role == VIPC_SENDER) {

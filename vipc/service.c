@@ -168,6 +168,7 @@ void vipc_hand_over_cargo(struct vipc_endpoint *ep, struct vipc_op *from,
 	sent->cargo = NULL;
 	if (from->role == VIPC_SENDER) {
 		vipc_begin_service(ep, to->cap, from);
+		from->taken_by = task_pid_nr(to->task);
 		vipc_index_caller(to->cap, from);
 		got->taken = from->token;
 	}

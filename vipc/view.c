@@ -182,11 +182,30 @@ static const struct seq_operations vipc_endpoints_sops = {
 };
 DEFINE_SEQ_ATTRIBUTE(vipc_endpoints);
 
+static int vipc_waits_show_one(struct seq_file *m, void *v)
+{
+	if (v == &vipc_endpoints)
+		seq_puts(m, "endpoint pid process operation state peer badge number waited_ms left_ms\n");
+	else
+		vipc_waits_show(m, list_entry(v, struct vipc_endpoint, node));
+	return 0;
+}
+
+static const struct seq_operations vipc_waits_sops = {
+	.start	= vipc_endpoints_start,
+	.next	= vipc_endpoints_next,
+	.stop	= vipc_endpoints_stop,
+	.show	= vipc_waits_show_one,
+};
+DEFINE_SEQ_ATTRIBUTE(vipc_waits);
+
 /**
- * vipc_view_debugfs() - add the file that lists the endpoints
+ * vipc_view_debugfs() - add the files that list the endpoints, and who waits there
  * @dir: the module's directory in debugfs
  */
 void vipc_view_debugfs(struct dentry *dir)
 {
 	debugfs_create_file("endpoints", 0444, dir, NULL, &vipc_endpoints_fops);
+	/* Who does what at this moment is nobody's business but root's. */
+	debugfs_create_file("waits", 0400, dir, NULL, &vipc_waits_fops);
 }

@@ -2,7 +2,7 @@
 /**
  * DOC: what can be seen of endpoints and capabilities
  *
- * INFO, /proc/PID/fdinfo, and the list of endpoints in debugfs.
+ * INFO, /proc/PID/fdinfo, and in debugfs the list of endpoints, and of who waits there.
  */
 #ifndef VIPC_VIEW_H
 #define VIPC_VIEW_H
@@ -19,5 +19,8 @@ void vipc_view_remove(struct vipc_endpoint *ep);
 int vipc_view_info(struct vipc_cap *cap, struct vipc_info *info);
 void vipc_view_fdinfo(struct seq_file *m, struct vipc_cap *cap);
 void vipc_view_debugfs(struct dentry *dir);
+
+/* waits.c */
+void vipc_waits_show(struct seq_file *m, struct vipc_endpoint *ep);
 
 #endif /* VIPC_VIEW_H */

@@ -442,6 +442,8 @@ int vipc_op_sleep(struct vipc_op *op)
 	bool slept = false;
 	int ret = 0;
 
+	if (!op->since)
+		WRITE_ONCE(op->since, jiffies ?: 1);
 	for (;;) {
 		unsigned int state = TASK_INTERRUPTIBLE;
 		int outcome;

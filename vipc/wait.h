@@ -105,6 +105,10 @@ enum {
  * @delivered: a receiver has the request; written under the endpoint's lock
  * @fast: the request found a receiver waiting; written by its own thread
  * @async: no thread sleeps until it has finished: see async.h; constant
+ * @taken_by: of what is in service: the thread that took it, in the initial pid
+ *	namespace; it may have ended since, and its number be another's; endpoint's lock
+ * @since: in jiffies, when its thread went to sleep first, or, if @async, when it
+ *	began; 0: not yet; written by that thread, read without a lock
  * @service_state: how a caller sleeps while in service; constant
  * @task: who waits, or who submitted it if @async; constant; NULL for an orphan
  * @cap: the capability used, which stays open while the operation runs;
@@ -138,6 +142,8 @@ struct vipc_op {
 	bool fast;
 	bool async;
 	unsigned int service_state;
+	pid_t taken_by;
+	unsigned long since;
 	struct task_struct *task;
 	struct vipc_cap *cap;
 	struct vipc_cap *server;
@@ -172,6 +178,7 @@ static inline void vipc_op_init(struct vipc_op *op, struct vipc_cap *cap,
 	op->delivered = false;
 	op->fast = false;
 	op->async = false;
+	op->since = 0;
 	/* Waiting for a reply is no load, however it is done. */
 	op->service_state = op->msg.flags & VIPC_UNINTERRUPTIBLE ?
 			    TASK_KILLABLE | TASK_NOLOAD : TASK_INTERRUPTIBLE;
