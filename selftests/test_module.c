@@ -2,41 +2,11 @@
 /*
  * Loading and unloading: a hundred times with traffic in between, never while
  * anything is open, at once when nothing is. Ends with the module loaded.
- *
- * The module is taken from $VIPC_KO, else from /lib/modules/vipc.ko.
  */
+#include "vipc_module.h"
 #include "vipc_procs.h"
 
 #define CYCLES	100
-
-static const char *module_path(void)
-{
-	const char *path = getenv("VIPC_KO");
-
-	return path ? path : "/lib/modules/vipc.ko";
-}
-
-static int load(void)
-{
-	int fd = open(module_path(), O_RDONLY | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-/* Like rmmod: does not wait for users to leave. */
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "vipc", O_NONBLOCK) ? -errno : 0;
-}
-
-static bool loaded(void)
-{
-	return !access("/sys/module/vipc", F_OK);
-}
 
 FIXTURE(module)
 {
@@ -48,15 +18,15 @@ FIXTURE(module)
 FIXTURE_SETUP(module)
 {
 	self->ep = -1;
-	if (access(module_path(), R_OK))
+	if (access(vm_path(), R_OK))
 		SKIP(return, "no %s: set VIPC_KO to the module's path",
-		     module_path());
-	if (!loaded())
-		ASSERT_EQ(0, load());
+		     vm_path());
+	if (!vm_loaded())
+		ASSERT_EQ(0, vm_load());
 	self->op = vp_ops(2);
 	/* what other tests left behind would make all of these fail */
-	ASSERT_EQ(0, unload());
-	ASSERT_EQ(0, load());
+	ASSERT_EQ(0, vm_unload());
+	ASSERT_EQ(0, vm_load());
 	self->ep = vt_open();
 	ASSERT_LE(0, self->ep);
 }
@@ -65,23 +35,23 @@ FIXTURE_TEARDOWN(module)
 {
 	if (self->ep >= 0)
 		close(self->ep);
-	if (!access(module_path(), R_OK) && !loaded())
-		EXPECT_EQ(0, load());
+	if (!access(vm_path(), R_OK) && !vm_loaded())
+		EXPECT_EQ(0, vm_load());
 }
 
 /* Nothing is open any more: it goes at once, and comes back. */
 #define EXPECT_FREE(self) do {						\
 	(self)->ep = -1;						\
-	EXPECT_EQ(0, unload());						\
-	EXPECT_FALSE(loaded());						\
+	EXPECT_EQ(0, vm_unload());						\
+	EXPECT_FALSE(vm_loaded());						\
 	EXPECT_NE(0, access(VT_DEVICE, F_OK));				\
 	EXPECT_NE(0, access(VT_DEBUGFS "stats", F_OK));			\
-	EXPECT_EQ(0, load());						\
+	EXPECT_EQ(0, vm_load());						\
 } while (0)
 
 #define EXPECT_BUSY() do {						\
-	EXPECT_EQ(-EWOULDBLOCK, unload());				\
-	EXPECT_TRUE(loaded());						\
+	EXPECT_EQ(-EWOULDBLOCK, vm_unload());				\
+	EXPECT_TRUE(vm_loaded());						\
 } while (0)
 
 TEST_F(module, device_file)
@@ -206,7 +176,7 @@ static int traffic(struct vp_op *op, int i)
 	ret = ret ?: vt_wait_receivers(ep, 1);
 	ret = ret ?: vp_send_tag(snd, i, VIPC_NONBLOCK);
 	ret = ret ?: vp_end(&op[1]);
-	ret = ret ?: unload() != -EWOULDBLOCK;
+	ret = ret ?: vm_unload() != -EWOULDBLOCK;
 	close(i & 1 ? ep : snd);
 	close(i & 1 ? snd : ep);
 	return ret;
@@ -218,8 +188,8 @@ TEST_F(module, hundred_times_with_traffic)
 	self->ep = -1;
 	for (int i = 0; i < CYCLES; i++) {
 		ASSERT_EQ(0, traffic(self->op, i));
-		ASSERT_EQ(0, unload());
-		ASSERT_EQ(0, load());
+		ASSERT_EQ(0, vm_unload());
+		ASSERT_EQ(0, vm_load());
 		EXPECT_EQ(0, vt_stat_value("endpoints"));
 		EXPECT_EQ(0, vt_stat_value("call_count"));
 	}
@@ -266,7 +236,7 @@ TEST_F(module, race_open_with_unload)
 	 * the other one is stopped while it has the device open.
 	 */
 	while ((gone < 10 || busy < 10) && vt_now_ns() < limit) {
-		int ret = unload();
+		int ret = vm_unload();
 
 		if (ret == -EWOULDBLOCK) {
 			busy++;
@@ -274,7 +244,7 @@ TEST_F(module, race_open_with_unload)
 		}
 		ASSERT_EQ(0, ret);
 		gone++;
-		ASSERT_EQ(0, load());
+		ASSERT_EQ(0, vm_load());
 		ret = vp_get(opened);
 		ASSERT_EQ(0, vt_wait_until(vp_get(opened) > ret));
 	}
@@ -283,8 +253,8 @@ TEST_F(module, race_open_with_unload)
 	EXPECT_EQ(0, *bad);
 	EXPECT_LT(0, gone);
 	EXPECT_LT(0, busy);
-	EXPECT_EQ(0, unload());
-	EXPECT_EQ(0, load());
+	EXPECT_EQ(0, vm_unload());
+	EXPECT_EQ(0, vm_load());
 }
 
 TEST_HARNESS_MAIN
