@@ -49,7 +49,6 @@ struct vipc_waiter {
  * @ep: which
  * @m: where the lines go
  * @ns: the reader's pid namespace
- * @left: how many lines there may still be, so that it ends however fast others come
  * @steps: done since the lock was taken
  * @nr: how many of @waiters are filled in
  * @waiters: what was seen since the lock was taken
@@ -58,7 +57,6 @@ struct vipc_walk {
 	struct vipc_endpoint *ep;
 	struct seq_file *m;
 	struct pid_namespace *ns;
-	u64 left;
 	unsigned int steps;
 	unsigned int nr;
 	struct vipc_waiter waiters[VIPC_BATCH];
@@ -83,9 +81,8 @@ static void vipc_walk_add(struct vipc_walk *walk, const struct vipc_op *op)
 	bool taken = op->outcome == VIPC_IN_SERVICE;
 
 	lockdep_assert_held(&walk->ep->lock);
-	if (op->role == VIPC_ORPHAN || !walk->left)
+	if (op->role == VIPC_ORPHAN)
 		return;
-	walk->left--;
 	walk->nr++;
 	w->operation = vipc_operation_name(op);
 	w->state = taken ? "in_service" : "queued";
@@ -151,12 +148,14 @@ static void vipc_walk_breathe(struct vipc_walk *walk)
 	spin_lock(&walk->ep->lock);
 }
 
+/* Who comes while it is walked through is at its end, and left out. */
 static void vipc_walk_queue(struct vipc_walk *walk, struct list_head *queue)
 {
 	struct vipc_endpoint *ep = walk->ep;
+	u32 left = ep->nr_senders;
 
 	ep->bookmark = queue->next;
-	while (ep->bookmark != queue && walk->left) {
+	while (ep->bookmark != queue && left--) {
 		struct vipc_op *op = list_entry(ep->bookmark, struct vipc_op,
 						queue);
 
@@ -199,7 +198,9 @@ static struct vipc_op *vipc_next_in_service(const struct vipc_cap *server,
 }
 
 /*
- * Those that @server has taken. Before each step, the capability must still be the
+ * Those that @server has taken. That comes to an end however fast others are taken:
+ * tokens are spread evenly, so about as many steps lead past the last one as callers
+ * are in service at one moment. Before each step, the capability must still be the
  * one before the bookmark: else it was closed or revoked, and they have been ended.
  */
 static void vipc_walk_server(struct vipc_walk *walk, struct vipc_cap *server)
@@ -217,7 +218,7 @@ static void vipc_walk_server(struct vipc_walk *walk, struct vipc_cap *server)
 		/* After 0, no token, come all others. */
 		op = ep->cap_bookmark != &server->as_receiver ? NULL :
 		     vipc_next_in_service(server, token);
-		if (!op || !walk->left)
+		if (!op)
 			return;
 		token = op->token;
 		/* Another one may be the latest by now. */
@@ -229,9 +230,10 @@ static void vipc_walk_server(struct vipc_walk *walk, struct vipc_cap *server)
 static void vipc_walk_in_service(struct vipc_walk *walk)
 {
 	struct vipc_endpoint *ep = walk->ep;
+	u32 left = ep->nr_caps;
 
 	ep->cap_bookmark = ep->receiver_caps.next;
-	while (ep->cap_bookmark != &ep->receiver_caps && walk->left) {
+	while (ep->cap_bookmark != &ep->receiver_caps && left--) {
 		struct list_head *here = ep->cap_bookmark;
 
 		vipc_walk_server(walk, list_entry(here, struct vipc_cap,
@@ -262,7 +264,6 @@ void vipc_waits_show(struct seq_file *m, struct vipc_endpoint *ep)
 	walk.steps = 0;
 	walk.nr = 0;
 	spin_lock(&ep->lock);
-	walk.left = (u64)ep->nr_receivers + ep->nr_senders + ep->nr_in_service;
 	vipc_walk_receivers(&walk);
 	vipc_walk_queue(&walk, &ep->senders);
 	vipc_walk_queue(&walk, &ep->pending.blocked);
