@@ -19,7 +19,7 @@ demo_kernel := $(if $(filter host,$(KERNEL)),6.1,$(KERNEL))
 
 .DEFAULT_GOAL := default
 .PHONY: default help module lib examples demo check fuzz trinity check-all coverage model bench \
-	lint programs install uninstall packages check-packages \
+	check-watching lint programs install uninstall packages check-packages \
 	check-signing check-systemd clean
 
 ifneq ($(host_headers),)
@@ -42,6 +42,7 @@ help:
 	@echo 'make check                all tests, in virtual machines'
 	@echo 'make check-all            the same and the long ones, also on a real-time kernel and on'
 	@echo '                          kernels that find races, leaks and deadlocks, built first'
+	@echo 'make check-watching       what the manual says of perf, bpftrace, strace and lsof'
 	@echo 'make fuzz SECONDS=600     fuzz it with coverage as the guide, on an instrumented kernel'
 	@echo 'make trinity SECONDS=300  let trinity loose on it'
 	@echo 'make coverage             how much of the module the tests run: build/coverage/html'
@@ -81,6 +82,9 @@ demo: examples
 check:
 	@vm/setup check
 	@selftests/check
+
+check-watching: examples
+	@tools/check-watching
 
 check-all:
 	@vm/setup check kernel

@@ -214,7 +214,7 @@ TEST_F(failnth, views)
 	char fdinfo[64];
 	const char * const paths[] = {
 		VT_DEBUGFS "stats", VT_DEBUGFS "latency",
-		VT_DEBUGFS "endpoints", fdinfo,
+		VT_DEBUGFS "endpoints", VT_DEBUGFS "waits", fdinfo,
 	};
 	static char text[8192];
 

@@ -362,7 +362,7 @@ TEST_F(waits, while_others_come_and_go)
 	for (int i = 0; i < COME + 2; i++)
 		ASSERT_EQ(0, pthread_create(&come[i], NULL,
 					    i < COME ? come_and_go : serve_and_go, &crowd));
-	for (int n = 0; n < 150 || !others; n++) {
+	for (int n = 0; n < 60 || !others; n++) {
 		struct lines all = read_waits(self->id);
 		unsigned int there = 0;
 

@@ -74,7 +74,10 @@ static const char *vipc_operation_name(const struct vipc_op *op)
 	}
 }
 
-/* The thread is there: it cannot leave while the lock is held. */
+/*
+ * The thread is there: it cannot leave while the lock is held. That of an asynchronous
+ * operation is held by its request.
+ */
 static void vipc_walk_add(struct vipc_walk *walk, const struct vipc_op *op)
 {
 	struct vipc_waiter *w = &walk->waiters[walk->nr];
