@@ -14,19 +14,21 @@ part perf-stat
 perf stat -e vipc:vipc_call hello 2>&1
 part perf-script
 perf record -q -e 'vipc:*' -o /tmp/perf.data hello >/dev/null 2>&1
-perf script -i /tmp/perf.data 2>&1
+perf --no-pager script -i /tmp/perf.data 2>&1
 part bpftrace-count
 bpftrace -e 'tracepoint:vipc:vipc_* { @[probe] = count(); }' -c "$hello" 2>&1
 part bpftrace-latency
 bpftrace -e 'tracepoint:vipc:vipc_call /args->ret == 0/ {
 	@cycles[args->endpoint, args->opcode] = hist(args->cycles); }' -c "$hello" 2>&1
 part bpftrace-errors
-bpftrace -e 'tracepoint:vipc:* /args->ret < 0/ {
-	printf("%s %s %d\n", comm, probe, args->ret); }' -c "$(command -v nameserver)" 2>&1
+bpftrace -e 'tracepoint:vipc:vipc_call /args->ret < 0/ {
+	printf("%s: %d\n", comm, args->ret); }' -c "$(command -v nameserver)" 2>&1
 part strace
 strace -f -y -o /tmp/strace hello >/dev/null 2>&1
 grep vipc /tmp/strace
 part lsof
+# It wants to know what root is called.
+echo root:x:0:0:root:/:/bin/sh >/etc/passwd
 kv_server /tmp/kv >/dev/null 2>&1 &
 server=$!
 tries=0
