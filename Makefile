@@ -133,6 +133,7 @@ install: module lib programs
 	$(if $(DESTDIR),,depmod $(module_release))
 	$(MAKE) -C lib install $(destinations)
 	$(MAKE) -C lib/protobuf install $(destinations)
+	$(MAKE) -C lib/uring install $(destinations)
 	$(MAKE) -C tools install $(destinations)
 	for file in $(system); do \
 		install -m 644 packaging/$$file $(DESTDIR)$(PREFIX)/lib/$$file || exit; \
@@ -151,6 +152,7 @@ uninstall:
 	done
 	$(MAKE) -C lib uninstall $(destinations)
 	$(MAKE) -C lib/protobuf uninstall $(destinations)
+	$(MAKE) -C lib/uring uninstall $(destinations)
 	$(MAKE) -C tools uninstall $(destinations)
 	rm -f $(system:%=$(DESTDIR)$(PREFIX)/lib/%)
 	packaging/directories remove '$(DESTDIR)' $(list)

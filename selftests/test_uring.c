@@ -3,7 +3,7 @@
  * The operations as commands of io_uring's: each does what its ioctl does, without a
  * thread that waits.
  */
-#include "vipc_uring.h"
+#include "vipc_rings.h"
 
 #define ENTRIES	64
 

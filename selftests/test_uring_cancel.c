@@ -3,7 +3,7 @@
  * Commands of io_uring's that nobody answers: every way in which they end, and that
  * nothing of them is left.
  */
-#include "vipc_uring.h"
+#include "vipc_rings.h"
 
 #define ENTRIES	64
 #define RACES	300
@@ -280,7 +280,7 @@ enum fate { KILLED, EXITS, EXECUTES, FATES };
 static void child(unsigned int flags, enum fate fate, int server, int client,
 		  int go)
 {
-	char *argv[] = { (char *)"sleep", (char *)"1000", NULL };
+	char *const argv[] = { (char *)"sleep", (char *)"1000", NULL };
 	struct io_uring mine;
 	char byte;
 

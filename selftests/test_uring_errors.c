@@ -3,7 +3,7 @@
  * What fails as an ioctl fails in the same way as a command of io_uring's: the same
  * errno, and the same bytes in the message afterwards.
  */
-#include "vipc_uring.h"
+#include "vipc_rings.h"
 
 #define PAGE	4096ul
 

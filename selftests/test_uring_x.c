@@ -6,7 +6,7 @@
 #include <sys/eventfd.h>
 
 #include "vipc_payload.h"
-#include "vipc_uring.h"
+#include "vipc_rings.h"
 
 #define ROOM	(256 * VX_KIB)
 

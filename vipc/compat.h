@@ -41,7 +41,7 @@
  * wait for ever otherwise, and its ring with it. The kernels that can have a header
  * for commands.
  */
-#if defined(CONFIG_IO_URING) && __has_include(<linux/io_uring/cmd.h>)
+#if defined(CONFIG_IO_URING) && __has_include("linux/io_uring/cmd.h")
 #define VIPC_HAS_URING	1
 #else
 #define VIPC_HAS_URING	0

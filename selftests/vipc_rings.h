@@ -3,8 +3,8 @@
  * What the tests of io_uring share: one ring, submitting vipc's commands to it, and
  * their results. Commands are told apart by user_data.
  */
-#ifndef VIPC_URING_SELFTEST_H
-#define VIPC_URING_SELFTEST_H
+#ifndef VIPC_RINGS_H
+#define VIPC_RINGS_H
 
 #include <liburing.h>
 
@@ -123,4 +123,4 @@ static inline bool vt_has_uring(void)
 			SKIP(return, "this kernel has no cancellable commands of io_uring's"); \
 	} while (0)
 
-#endif /* VIPC_URING_SELFTEST_H */
+#endif /* VIPC_RINGS_H */
