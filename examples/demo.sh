@@ -117,6 +117,12 @@ said "client: added 30: the call says 60, the socket 60"
 said "epollserver: notified of 0x5"
 said "epollserver: 3 calls and 3 packets, in one loop"
 
+say "uring_server: calls, sixteen at a time, and a socket in one io_uring"
+show uring_server uring_server
+said "client: after 160 calls, the socket says 880"
+said "uring_server: notified of 0x5"
+said "uring_server: 160 calls and 3 packets, in one ring, sum 880"
+
 say "bulk: data of any size handed over, not copied"
 show bulk bulk
 said "client: without the seals: Operation not permitted"
