@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One command of io_uring's: async.c and uring.c. Who submits it, who finishes it, its
+ * timer, and all who cancel it, in any order. What an endpoint does with operations is
+ * in vipc.pml; here is what is different if no thread waits.
+ *
+ * Granularity. What is done with the endpoint's lock is one step. What comes after the
+ * lock was let go of, above all sending what was finished to its task, is another; so
+ * are the timer and the worker that it starts, and each lock of the ring.
+ *
+ * What is checked:
+ *  - it is finished once, sent once, completed once, and has one CQE (finish, send,
+ *    complete);
+ *  - it is not sent with the endpoint's lock held (send);
+ *  - nobody touches it after it was freed (alive);
+ *  - who waits for a reply that is being copied stays (answered);
+ *  - when nothing more happens: what was finished was completed; if somebody cancelled
+ *    it, or its deadline passed, it has ended; and a message was kept by it, or by the
+ *    endpoint, and not by both (judge).
+ */
+
+#ifndef CALLER
+#define CALLER 1	/* 0: a receiver, 1: a caller, which may be claimed */
+#endif
+#ifndef CLAIMS
+#define CLAIMS 2	/* replies that begin to be copied and are given up */
+#endif
+
+/* Outcomes; those above are how it has ended. */
+#define NEW		0
+#define QUEUED		1
+#define IN_SERVICE	2
+#define ANSWERED	3
+#define OK		4
+#define ECANCELED	5
+#define ETIMEDOUT	6
+#define finished	(outcome >= OK)
+
+byte outcome = NEW;
+byte why;			/* 0: none */
+bool alive = true;
+bool locked;			/* the endpoint's lock: what is not one step */
+bool ring;			/* the ring's lock is held */
+bool listed;			/* endpoint->finished has it */
+bool indexed;			/* cap->async has it */
+bool sent;
+bool completed;
+byte cqes;
+bool armed;			/* the timer */
+bool queued_work;
+bool working;
+bool deadline;			/* it has one; constant */
+bool dying;			/* the ring is being closed */
+bool cancelled;			/* somebody did, and was told that it will end */
+bool late;			/* its deadline has passed */
+bool taken;			/* a receiver: it has a message */
+bool given_back;
+bool kept;
+
+/* vipc_async_finish(); the lock is held */
+inline finish(how)
+{
+	assert(alive && !finished && !listed);
+	outcome = how;
+	indexed = false;
+	listed = true
+}
+
+/* vipc_endpoint_unlock(): what is on the list is ours to send */
+inline unlock_list(mine)
+{
+	mine = listed;
+	listed = false
+}
+
+inline send(mine)
+{
+	if
+	:: mine -> atomic {
+		assert(alive && !locked && !sent);
+		sent = true;
+		mine = false
+	   }
+	:: else
+	fi
+}
+
+/* vipc_async_end() */
+inline end(how, ret)
+{
+	assert(alive);
+	if
+#ifdef MUT_end_whatever
+	:: outcome >= QUEUED -> outcome = NEW; listed = false; finish(how); ret = true
+#endif
+#ifdef MUT_end_answered
+	:: outcome == ANSWERED -> finish(how); ret = true
+#endif
+	:: outcome == QUEUED || outcome == IN_SERVICE -> finish(how); ret = true
+	:: outcome == ANSWERED -> why = how; ret = true
+	:: else -> ret = false
+	fi
+}
+
+/* vipc_async_submit() */
+active proctype submitter()
+{
+	bool mine;
+
+	atomic { !ring -> ring = true }
+	atomic { if :: deadline = true :: skip fi }
+	/* vipc_endpoint_send(), vipc_endpoint_receive() */
+	atomic {
+		if
+		:: outcome = QUEUED
+		:: CALLER -> outcome = IN_SERVICE
+		fi
+	}
+#ifdef MUT_unlocked_submit
+	ring = false;
+#endif
+	/* vipc_async_wait() */
+	atomic { assert(alive); armed = deadline }
+	atomic {
+		assert(alive);
+#ifdef MUT_insert_blindly
+		indexed = true
+#else
+		indexed = !finished
+#endif
+	}
+	ring = false
+}
+
+/* A peer: RECV and REPLY, or SEND */
+active proctype peer()
+{
+	bool mine;
+	byte claims = CLAIMS;
+
+	do
+	:: true -> break				/* it never comes to it */
+	:: atomic { CALLER && outcome == QUEUED -> outcome = IN_SERVICE }
+	:: atomic { !CALLER && outcome == QUEUED ->
+		taken = true;
+		finish(OK);
+#ifdef MUT_send_locked
+		locked = true;
+		mine = listed;
+		listed = false
+	   }
+	   send(mine);
+	   locked = false;
+	   break
+#else
+		unlock_list(mine)
+	   }
+	   send(mine);
+	   break
+#endif
+	:: atomic { CALLER && outcome == IN_SERVICE ->	/* vipc_answer() */
+		finish(OK);
+		unlock_list(mine)
+	   }
+	   send(mine);
+	   break
+	:: atomic { CALLER && outcome == IN_SERVICE && claims > 0 ->
+		claims--;
+		outcome = ANSWERED		/* vipc_endpoint_claim() */
+	   }
+	   if
+	   :: atomic { assert(alive && outcome == ANSWERED);	/* vipc_answer_cargo() */
+		finish(OK);
+		unlock_list(mine)
+	      }
+	      send(mine);
+	      break
+	   :: atomic { assert(alive && outcome == ANSWERED);	/* vipc_endpoint_unclaim() */
+		outcome = IN_SERVICE;
+#ifndef MUT_forget_why
+		if				/* vipc_async_rouse() */
+		:: why -> finish(why)
+		:: else
+		fi;
+#endif
+		unlock_list(mine)
+	      }
+	      send(mine)
+	   fi
+	od
+}
+
+/* vipc_async_timer(), vipc_async_late() */
+active proctype timer()
+{
+	bool mine, ret;
+
+end_timer:
+	do
+	:: atomic { armed -> armed = false; queued_work = true; late = true }
+	:: atomic { queued_work -> queued_work = false; working = true }
+	   atomic {
+		end(ETIMEDOUT, ret);
+		unlock_list(mine)
+	   }
+	   send(mine);
+	   working = false
+	od
+}
+
+/* VIPC_URING_CANCEL: vipc_async_cancel(), by the task that submits */
+active proctype canceller()
+{
+	bool mine, ret;
+
+end_canceller:
+	atomic { !ring && outcome != NEW -> ring = true }
+	atomic {
+		if
+		:: indexed -> end(ECANCELED, ret); cancelled = cancelled || ret
+		:: else
+		fi;
+		unlock_list(mine)
+	}
+	send(mine);
+	ring = false
+}
+
+/* close(): vipc_async_flush() has no lock of the ring's */
+active proctype closer()
+{
+	bool mine, ret;
+
+	if
+	:: true
+	:: atomic { indexed ->
+		end(ECANCELED, ret);
+		cancelled = cancelled || ret;
+		unlock_list(mine)
+	   }
+	   send(mine)
+	fi
+}
+
+/* The end of the ring: IO_URING_F_CANCEL until there is nothing left */
+active proctype ender()
+{
+	bool mine, ret;
+
+	if
+	:: true -> goto over			/* it stays */
+	:: atomic { !ring && outcome != NEW -> dying = true }
+	fi;
+again:	atomic { !ring -> ring = true }
+	if
+	:: completed -> ring = false; goto over
+	:: else
+	fi;
+	atomic {				/* vipc_async_abort() */
+		end(ECANCELED, ret);
+		unlock_list(mine)
+	}
+	send(mine);
+	ring = false;
+	goto again;
+over:	skip
+}
+
+/* vipc_async_complete(): task work */
+active proctype completion()
+{
+end_completion:
+#ifdef MUT_unlocked_complete
+	atomic { sent -> skip }
+#else
+	atomic { sent && !ring -> ring = true }
+#endif
+	assert(alive && finished && !completed);
+#ifndef MUT_leave_timer
+	/* vipc_async_end_timer(): hrtimer_cancel(), cancel_work_sync() */
+	atomic { armed = false }
+	atomic { !working -> queued_work = false }
+#endif
+	atomic {				/* vipc_async_result() */
+		if
+		:: outcome == OK && taken && dying ->	/* vipc_nobody_left() */
+#ifndef MUT_drop_message
+			given_back = true
+#endif
+		:: outcome == OK && taken && !dying ->
+			if
+			:: kept = true
+			:: given_back = true	/* its memory faults */
+			fi
+		:: else
+		fi;
+		alive = false;			/* kfree() */
+		completed = true;
+		cqes++;
+		assert(cqes == 1)
+	}
+	ring = false
+}
+
+/* When nothing more happens */
+active proctype judge()
+{
+end_judge:
+	timeout ->
+	assert(!listed);
+	assert(finished == completed && completed == (cqes == 1));
+	assert(!cancelled || completed);
+	assert(!dying || completed);
+	assert(!late || completed);
+	assert(!taken || kept + given_back == 1);
+	assert(taken || !(kept || given_back));
+	assert(!ring && !working)
+}
