@@ -3,10 +3,10 @@
  * The first process of the guest: mounts what a program may expect, loads the
  * modules, runs one command, and tells the host how it ended.
  *
- * Serial lines: ttyS0 is the kernel's console, ttyS1 and ttyS2 are the command's
- * standard output and error, ttyS3 carries one line to the host: the run's token,
- * then "exit N" or "machine REASON". The emulator's exit status alone would not
- * do: it has seven bits, and some of its values mean other things.
+ * Serial lines: ttyS0 is the kernel's console (on arm64, ttyAMA0 is), ttyS1 and ttyS2
+ * are the command's standard output and error, ttyS3 carries one line to the host: the
+ * run's token, then "exit N" or "machine REASON". The emulator's exit status alone
+ * would not do: it has seven bits, and some of its values mean other things.
  *
  * vm/run puts into /etc/vipc: token; argv and env (NUL after each word); modules
  * (a line for each: path and parameters); settle (seconds to wait first).
@@ -21,7 +21,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__x86_64__)
 #include <sys/io.h>
+#endif
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -55,6 +57,21 @@ static void write_all(int fd, const char *p, size_t len)
 	}
 }
 
+/*
+ * End the emulator, in a way that a reboot does not: with a status of its own where
+ * there is a device for that, else by switching the machine off.
+ */
+static void switch_off(void)
+{
+#if defined(__x86_64__)
+	if (!ioperm(EXIT_PORT, 1, 1))
+		outb(EXIT_FINISHED, EXIT_PORT);
+	reboot(RB_AUTOBOOT);
+#else
+	reboot(RB_POWER_OFF);
+#endif
+}
+
 /* Report, wait until the host has every byte, and switch the machine off. */
 static _Noreturn void finish(const char *fmt, ...)
 {
@@ -69,9 +86,7 @@ static _Noreturn void finish(const char *fmt, ...)
 	tcdrain(out_fd);
 	tcdrain(err_fd);
 	tcdrain(status_fd);
-	if (!ioperm(EXIT_PORT, 1, 1))
-		outb(EXIT_FINISHED, EXIT_PORT);
-	reboot(RB_AUTOBOOT);
+	switch_off();
 	for (;;)
 		pause();
 }
