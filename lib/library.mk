@@ -15,6 +15,8 @@
 #   make check      its headers in C and C++, its ABI, its manual pages
 #   make install    to $(DESTDIR)$(PREFIX); LIBDIR for another lib folder
 #   make uninstall
+#
+# For another processor see cross.mk.
 
 VERSION := 0.1.0
 SONAME := $(NAME).so.0
@@ -26,7 +28,8 @@ INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 
 LIB := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
-OUT := $(abspath $(LIB)/../build/lib)
+include $(LIB)/cross.mk
+OUT := $(BUILD)/lib
 
 CFLAGS ?= -O2 -g
 override CFLAGS += -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wshadow -Werror -fPIC -pthread \
@@ -46,7 +49,7 @@ $(OUT)/$(NAME):
 	mkdir -p $@
 
 $(OUT)/$(NAME)/%.o: $(HERE)/%.c $(HEADERS) $(HERE)/Makefile $(LIB)/library.mk | $(OUT)/$(NAME)
-	$(CC) $(CFLAGS) -c -o $@ $<
+	$(CC) $(CFLAGS) $(LIBRARY_FLAGS) -c -o $@ $<
 
 $(OUT)/$(NAME).a: $(OBJECTS)
 	rm -f $@
@@ -55,7 +58,7 @@ $(OUT)/$(NAME).a: $(OBJECTS)
 $(OUT)/$(REAL): $(OBJECTS) $(HERE)/$(NAME).map
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,-z,defs \
 		-Wl,-z,relro,-z,now -Wl,--version-script=$(HERE)/$(NAME).map \
-		-o $@ $(OBJECTS) $(LIBS)
+		-o $@ $(OBJECTS) $(LIBRARY_FLAGS) $(LIBS)
 	ln -sf $(REAL) $(OUT)/$(SONAME)
 	ln -sf $(SONAME) $(OUT)/$(NAME).so
 

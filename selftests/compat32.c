@@ -16,8 +16,8 @@
 #define SYS_FORK	2
 #define SYS_OPEN	5
 #define SYS_CLOSE	6
-#define SYS_WAITPID	7
 #define SYS_IOCTL	54
+#define SYS_WAIT4	114
 #define O_RDWR		2
 #define EAGAIN		11
 #define ESRCH		3
@@ -42,14 +42,58 @@ _Static_assert(VIPC_IOC_DERIVE == 0xC018E910, "struct vipc_derive");
 _Static_assert(VIPC_IOC_INFO == 0xC070E913, "struct vipc_info");
 _Static_assert(VIPC_IOC_CONFIG == 0xC020E914, "struct vipc_config");
 
+/* The fourth argument, which only wait4() has, is 0. */
+#if defined(__i386__)
+
 static long call3(long nr, long a, long b, const void *c)
 {
 	long ret;
 
 	__asm__ volatile("int $0x80" : "=a"(ret)
-			 : "a"(nr), "b"(a), "c"(b), "d"(c) : "memory");
+			 : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(0) : "memory");
 	return ret;
 }
+
+#elif defined(__arm__)
+
+static long call3(long nr, long a, long b, const void *c)
+{
+	register long r7 __asm__("r7") = nr;
+	register long r0 __asm__("r0") = a;
+	register long r1 __asm__("r1") = b;
+	register const void *r2 __asm__("r2") = c;
+	register long r3 __asm__("r3") = 0;
+
+	__asm__ volatile("svc 0" : "+r"(r0)
+			 : "r"(r7), "r"(r1), "r"(r2), "r"(r3) : "memory");
+	return r0;
+}
+
+/* What this compiler calls even where there is no C library. */
+void *memset(void *to, int byte, unsigned int len);
+void *memset(void *to, int byte, unsigned int len)
+{
+	unsigned char *p = to;
+
+	while (len--)
+		*p++ = (unsigned char)byte;
+	return to;
+}
+
+void *memcpy(void *to, const void *from, unsigned int len);
+void *memcpy(void *to, const void *from, unsigned int len)
+{
+	unsigned char *p = to;
+	const unsigned char *q = from;
+
+	while (len--)
+		*p++ = *q++;
+	return to;
+}
+
+#else
+#error "say here how a 32-bit program calls this kernel"
+#endif
 
 static long vipc(long fd, unsigned long cmd, void *arg)
 {
@@ -301,7 +345,7 @@ static int exchange(unsigned int len)
 	fd = (int)ep;
 	fill(&x.msg, len);
 	STEP(93, !vipc(ep, VIPC_IOC_CALL_X, &x));
-	STEP(94, call3(SYS_WAITPID, pid, (long)&status, (void *)0) == pid);
+	STEP(94, call3(SYS_WAIT4, pid, (long)&status, (void *)0) == pid);
 	if (status)
 		return status >> 8 & 0xff;
 	STEP(95, x.rx_len == len && x.rx_nfds == 1 && has(answer, len, 13));
@@ -316,8 +360,11 @@ static int exchanges(void)
 	return exchange(100) ?: exchange(MAX_LEN);
 }
 
-/* The stack is where the System V ABI wants it: no argument is looked at. */
-__attribute__((force_align_arg_pointer, used)) void _start(void);
+/* The stack is where the ABI wants it: no argument is looked at. */
+#if defined(__i386__)
+__attribute__((force_align_arg_pointer))
+#endif
+__attribute__((used)) void _start(void);
 void _start(void)
 {
 	static int (*const parts[])(void) = {

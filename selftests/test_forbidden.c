@@ -18,6 +18,7 @@
 /* selftests/forbidden.apparmor, as the kernel wants it */
 extern const char policy[], policy_end[];
 __asm__(".pushsection .rodata\n"
+	".globl policy, policy_end\n"
 	"policy: .incbin \"" FORBIDDEN "\"\n"
 	"policy_end:\n"
 	".popsection\n");

@@ -436,6 +436,7 @@ TEST_F(limits, seccomp_kills_a_process_in_a_call)
 
 extern const char compat32[], compat32_end[];
 __asm__(".pushsection .rodata\n"
+	".globl compat32, compat32_end\n"
 	"compat32: .incbin \"" COMPAT32 "\"\n"
 	"compat32_end:\n"
 	".popsection\n");
