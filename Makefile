@@ -15,11 +15,15 @@ LIBDIR ?= $(PREFIX)/lib
 release := $(shell uname -r)
 host_headers := $(wildcard /lib/modules/$(release)/build/Makefile)
 variant := $(FASTPATH:%=-%)
+# For a kernel for another processor; not as whoever builds kernels may have it set.
+CROSS_COMPILE := $(if $(filter %-arm64,$(KERNEL)),aarch64-linux-gnu-)
+export CROSS_COMPILE
+compiler_set := $(if $(CROSS_COMPILE),arm64)
 demo_kernel := $(if $(filter host,$(KERNEL)),6.1,$(KERNEL))
 
 .DEFAULT_GOAL := default
 .PHONY: default help module lib examples demo check fuzz trinity check-all coverage model bench \
-	check-watching lint programs install uninstall packages check-packages \
+	check-arm64 check-watching lint programs install uninstall packages check-packages \
 	check-signing check-systemd clean
 
 ifneq ($(host_headers),)
@@ -33,16 +37,18 @@ endif
 help:
 	@echo 'make                      the module for the kernel that runs here, and the library'
 	@echo 'make module KERNEL=K      the module for one of Debian'\''s kernels: build/K/vipc.ko;'
-	@echo '                          K is 6.1, 6.12, 6.1-rt, 6.12-rt, or one of'
-	@echo '                          those of vm/build-kernel: debug, kcsan (-6.1)'
+	@echo '                          K is 6.1, 6.12, 6.1-rt, 6.12-rt, one of those of'
+	@echo '                          vm/build-kernel: debug, kcsan (-6.1); or, cross-compiled,'
+	@echo '                          6.1-arm64, 6.12-arm64'
 	@echo '  FASTPATH=generic        without assembly: build/K-generic/vipc.ko'
 	@echo '  V=1                     show what kbuild prints'
 	@echo 'make lib                  the library: build/lib/'
-	@echo 'make demo                 show it, in a virtual machine'
+	@echo 'make demo                 show it, in a virtual machine (KERNEL=K: with that kernel)'
 	@echo 'make check                all tests, in virtual machines'
 	@echo 'make check-all            the same and the long ones, also on a real-time kernel and on'
 	@echo '                          kernels that find races, leaks and deadlocks, built first'
 	@echo 'make check-watching       what the manual says of perf, bpftrace, strace and lsof'
+	@echo 'make check-arm64          the tests on emulated arm64 machines: an hour or so'
 	@echo 'make fuzz SECONDS=600     fuzz it with coverage as the guide, on an instrumented kernel'
 	@echo 'make trinity SECONDS=300  let trinity loose on it'
 	@echo 'make coverage             how much of the module the tests run: build/coverage/html'
@@ -66,17 +72,17 @@ module:
 	@vm/build-module $(KERNEL) $(FASTPATH)
 
 lib:
-	@vm/setup build
+	@vm/setup build $(compiler_set)
 	@$(MAKE) -C lib
 
 examples:
-	@vm/setup build tools
+	@vm/setup build tools $(compiler_set)
 	@$(MAKE) -C examples
 
 demo: examples
 	@FASTPATH=$(FASTPATH) vm/run --kernel $(demo_kernel) --smp 2 \
 		$(patsubst %,--add %,$(wildcard examples/*.sh)) \
-		$$(find build/examples -maxdepth 1 -type f -executable -printf '--add %p ') \
+		$$(find build$(CROSS_COMPILE:%-=/%)/examples -maxdepth 1 -type f -executable -printf '--add %p ') \
 		-- demo.sh
 
 check:
@@ -85,6 +91,9 @@ check:
 
 check-watching: examples
 	@tools/check-watching
+
+check-arm64:
+	@vm/check-arm64
 
 check-all:
 	@vm/setup check kernel

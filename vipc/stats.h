@@ -11,7 +11,8 @@
  * A latency is what the operation took for the thread that asked for it: SEND
  * until delivered, CALL until the reply. Both time stamps are its own, but it
  * may have moved to another CPU in between, whose counter may be a little
- * behind: a negative difference counts as 0.
+ * behind: a negative difference counts as 0. So does what is shorter than a tick:
+ * on arm64 the counter behind get_cycles() is slower than the CPU, 1 GHz at most.
  */
 #ifndef VIPC_STATS_H
 #define VIPC_STATS_H
@@ -75,7 +76,7 @@ enum vipc_series {
  * @max: largest latency
  * @latency: histograms
  *
- * Written by its own CPU only: single counters with one instruction, @min and
+ * Written by its own CPU only: single counters with this_cpu operations, @min and
  * @max with preemption disabled. Read by anybody at any time.
  */
 struct vipc_stats {
