@@ -43,18 +43,7 @@ _Static_assert(VIPC_IOC_INFO == 0xC070E913, "struct vipc_info");
 _Static_assert(VIPC_IOC_CONFIG == 0xC020E914, "struct vipc_config");
 
 /* The fourth argument, which only wait4() has, is 0. */
-#if defined(__i386__)
-
-static long call3(long nr, long a, long b, const void *c)
-{
-	long ret;
-
-	__asm__ volatile("int $0x80" : "=a"(ret)
-			 : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(0) : "memory");
-	return ret;
-}
-
-#elif defined(__arm__)
+#if defined(__arm__)
 
 static long call3(long nr, long a, long b, const void *c)
 {
@@ -91,8 +80,17 @@ void *memcpy(void *to, const void *from, unsigned int len)
 	return to;
 }
 
-#else
-#error "say here how a 32-bit program calls this kernel"
+#else	/* 32-bit x86 */
+
+static long call3(long nr, long a, long b, const void *c)
+{
+	long ret;
+
+	__asm__ volatile("int $0x80" : "=a"(ret)
+			 : "a"(nr), "b"(a), "c"(b), "d"(c), "S"(0) : "memory");
+	return ret;
+}
+
 #endif
 
 static long vipc(long fd, unsigned long cmd, void *arg)
@@ -361,7 +359,7 @@ static int exchanges(void)
 }
 
 /* The stack is where the ABI wants it: no argument is looked at. */
-#if defined(__i386__)
+#if !defined(__arm__)
 __attribute__((force_align_arg_pointer))
 #endif
 __attribute__((used)) void _start(void);
