@@ -142,6 +142,7 @@ void vipc_async_rouse(struct vipc_op *op)
  * Context: the endpoint's lock is held.
  */
 void vipc_async_unlock(struct vipc_endpoint *ep)
+	__releases(&ep->lock)
 {
 	struct vipc_op *op = ep->finished, *first = NULL;
 

@@ -90,6 +90,7 @@ int vipc_endpoint_may_send(struct vipc_cap *cap, u32 len, u32 nr_fds)
 
 static noinline void vipc_end_revoked(struct vipc_endpoint *ep,
 				      struct vipc_op *op)
+	__must_hold(&ep->lock)
 {
 	vipc_unqueue(ep, op);
 	vipc_op_finish(op, -EKEYREVOKED);
@@ -116,6 +117,7 @@ static __always_inline bool vipc_evict(struct vipc_endpoint *ep,
 /* What comes first does not fit: its receiver is told, and it stays there. */
 static noinline void vipc_refuse(struct vipc_endpoint *ep,
 				 struct vipc_op *receiver)
+	__must_hold(&ep->lock)
 {
 	vipc_pop_receiver(ep, receiver);
 	vipc_op_finish(receiver, -EMSGSIZE);
@@ -491,6 +493,7 @@ static bool vipc_turn_away(struct vipc_endpoint *ep)
  * Context: the endpoint's lock is held, and let go of in between.
  */
 void vipc_match(struct vipc_endpoint *ep)
+	__must_hold(&ep->lock)
 {
 	struct vipc_op *sender = NULL, *receiver;
 	unsigned int steps = 0;

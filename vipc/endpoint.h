@@ -125,7 +125,7 @@ struct vipc_endpoint {
 };
 
 /* async.c */
-void vipc_async_unlock(struct vipc_endpoint *ep);
+void vipc_async_unlock(struct vipc_endpoint *ep) __releases(&ep->lock);
 
 /**
  * vipc_endpoint_unlock() - let go of the lock
@@ -137,6 +137,7 @@ void vipc_async_unlock(struct vipc_endpoint *ep);
  * Context: the endpoint's lock is held.
  */
 static inline void vipc_endpoint_unlock(struct vipc_endpoint *ep)
+	__releases(&ep->lock)
 {
 	if (VIPC_HAS_URING && unlikely(ep->finished))
 		vipc_async_unlock(ep);

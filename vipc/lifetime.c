@@ -125,6 +125,7 @@ struct vipc_obituary {
 };
 
 static void vipc_drain(struct vipc_endpoint *ep, struct vipc_obituary *obituary)
+	__must_hold(&ep->lock)
 {
 	unsigned int steps = 0;
 
