@@ -71,6 +71,9 @@ help:
 module:
 	@vm/build-module $(KERNEL) $(FASTPATH)
 
+# libvipc, and those that build upon it and need another one's library.
+libraries := $(patsubst %/Makefile,%,lib/Makefile $(wildcard lib/*/Makefile))
+
 lib:
 	@vm/setup build $(compiler_set)
 	@$(MAKE) -C lib
@@ -134,16 +137,14 @@ system := udev/rules.d/60-vipc.rules modules-load.d/vipc.conf sysusers.d/vipc.co
 folders = $(module_dir) $(LIBDIR)/pkgconfig $(addprefix $(PREFIX)/,bin include/linux \
 	share/man/man1 share/man/man3 share/man/man4 share/man/man7 $(dir $(system:%=lib/%)))
 list = $(PREFIX)/share/vipc/folders
+installed := $(libraries) tools
 destinations = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)'
 
 install: module lib programs
 	packaging/directories make '$(DESTDIR)' $(list) $(folders)
 	install -m 644 build/$(KERNEL)$(variant)/vipc.ko $(DESTDIR)$(module_dir)/vipc.ko
 	$(if $(DESTDIR),,depmod $(module_release))
-	$(MAKE) -C lib install $(destinations)
-	$(MAKE) -C lib/protobuf install $(destinations)
-	$(MAKE) -C lib/uring install $(destinations)
-	$(MAKE) -C tools install $(destinations)
+	$(foreach d,$(installed),$(MAKE) -C $d install $(destinations) &&) :
 	for file in $(system); do \
 		install -m 644 packaging/$$file $(DESTDIR)$(PREFIX)/lib/$$file || exit; \
 	done
@@ -159,10 +160,7 @@ uninstall:
 		updates=$${file%/vipc.ko}; \
 		$(if $(DESTDIR),:,depmod "$$(basename "$${updates%/*}")"); \
 	done
-	$(MAKE) -C lib uninstall $(destinations)
-	$(MAKE) -C lib/protobuf uninstall $(destinations)
-	$(MAKE) -C lib/uring uninstall $(destinations)
-	$(MAKE) -C tools uninstall $(destinations)
+	$(foreach d,$(installed),$(MAKE) -C $d uninstall $(destinations) &&) :
 	rm -f $(system:%=$(DESTDIR)$(PREFIX)/lib/%)
 	packaging/directories remove '$(DESTDIR)' $(list)
 	$(if $(DESTDIR),,-udevadm control --reload)

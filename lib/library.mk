@@ -93,4 +93,4 @@ uninstall:
 			$(call pages,$n))))
 
 clean:
-	rm -rf $(OUT)
+	rm -rf $(OUT)/$(NAME) $(OUT)/$(NAME).*
