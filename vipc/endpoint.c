@@ -161,6 +161,8 @@ static int vipc_enqueue(struct vipc_endpoint *ep, struct vipc_op *op,
  * * -EINPROGRESS	- queued, or being unpacked: vipc_endpoint_await() tells
  * * -EKEYREVOKED, -EACCES, -EPIPE, -EMSGSIZE, -EAGAIN - refused, nothing has
  *   happened
+ * * -ERESTARTSYS, or -EINTR for a command: likewise, a signal came while receivers
+ *   without room were told
  */
 int vipc_endpoint_send(struct vipc_op *op, bool nonblock)
 {
@@ -183,6 +185,12 @@ int vipc_endpoint_send(struct vipc_op *op, bool nonblock)
 		if (likely(plain) || vipc_fits(op, receiver))
 			break;
 		vipc_refuse(ep, receiver);
+		/* They may come as fast as they are refused. */
+		if (op->async ? fatal_signal_pending(current) :
+				signal_pending(current)) {
+			err = op->async ? -EINTR : -ERESTARTSYS;
+			goto out;
+		}
 	}
 	if (unlikely(!receiver)) {
 		err = vipc_enqueue(ep, op, nonblock);
