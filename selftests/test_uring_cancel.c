@@ -577,42 +577,4 @@ TEST_F(cancel, races_with_answer)
 	EXPECT_LE(RACES / 10, lost);
 }
 
-/* A worker of io_uring's runs the blocking operation, and that can be interrupted. */
-TEST_F(cancel, worker)
-{
-	struct io_uring_sqe *sqe;
-	struct vipc_msg m = { 0 };
-	uint64_t tag;
-	int res;
-
-	/* Not the same number twice: a worker may not have done with the last one. */
-	for (size_t i = 0; i < ARRAY_SIZE(waiting); i++) {
-		sqe = vt_prep(&self->ring, sends(waiting[i]) ? self->client :
-			      self->server, waiting[i], &m, 10 + i);
-		ASSERT_NE(NULL, sqe);
-		sqe->flags |= IOSQE_ASYNC;
-		ASSERT_LE(1, io_uring_submit(&self->ring));
-		ASSERT_EQ(0, wait_queued(self, waiting[i], 1));
-		sqe = io_uring_get_sqe(&self->ring);
-		ASSERT_NE(NULL, sqe);
-		io_uring_prep_cancel64(sqe, 10 + i, 0);
-		sqe->user_data = 2;
-		ASSERT_LE(1, io_uring_submit(&self->ring));
-		for (int j = 0; j < 2; j++) {
-			ASSERT_EQ(0, vt_next(&self->ring, &tag, &res));
-			EXPECT_EQ(tag == 2 ? -EALREADY : -EINTR, res);
-		}
-		ASSERT_EQ(0, wait_queued(self, waiting[i], 0));
-	}
-	/* And the end of the ring does so, too. */
-	sqe = vt_prep(&self->ring, self->server, VIPC_IOC_RECV, &m, 1);
-	ASSERT_NE(NULL, sqe);
-	sqe->flags |= IOSQE_ASYNC;
-	ASSERT_LE(1, io_uring_submit(&self->ring));
-	ASSERT_EQ(0, vt_wait_receivers(self->server, 1));
-	io_uring_queue_exit(&self->ring);
-	ASSERT_EQ(0, vt_wait_receivers(self->server, 0));
-	ASSERT_EQ(0, io_uring_queue_init(ENTRIES, &self->ring, 0));
-}
-
 TEST_HARNESS_MAIN

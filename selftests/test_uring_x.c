@@ -225,8 +225,8 @@ TEST_F(uring_x, answered)
 	EXPECT_EQ(-ESRCH, vx_end(&op));
 }
 
-/* A ring in a message of its own could never be closed. */
-TEST_F(uring_x, no_ring_in_its_own_message)
+/* A ring in a message of its own could never be closed, whoever has sent it. */
+TEST_F(uring_x, no_ring_in_a_message)
 {
 	struct vipc_xmsg tx = vx_msg(1, self->out, variant->len);
 	int32_t fds[2] = { self->server, self->ring.ring_fd };
@@ -234,6 +234,8 @@ TEST_F(uring_x, no_ring_in_its_own_message)
 	vx_set_fds(&tx, fds, 2);
 	EXPECT_EQ(-EINVAL, vt_uring(&self->ring, self->client, VIPC_IOC_SEND_X, &tx));
 	EXPECT_EQ(-EINVAL, vt_uring(&self->ring, self->client, VIPC_IOC_CALL_X, &tx));
+	EXPECT_EQ(-EINVAL, vt_ioctl(self->client, VIPC_IOC_SEND_X, &tx));
+	EXPECT_EQ(-EINVAL, vt_ioctl(self->client, VIPC_IOC_CALL_X, &tx));
 	EXPECT_EQ(0, vt_senders(self->server));
 }
 

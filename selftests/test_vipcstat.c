@@ -6,6 +6,7 @@
 #include <ctype.h>
 
 #include "vipc_procs.h"
+#include "vipc_rings.h"
 
 extern const char vipcstat[], vipcstat_end[];
 __asm__(".pushsection .rodata\n"
@@ -266,6 +267,38 @@ TEST_F(vipcstat, nothing_taken)
 	ASSERT_EQ(0, vt_wait_senders(b.cap, 1));
 	EXPECT_EQ(3, RUN("-w")) TH_LOG("%s", self->out);
 	EXPECT_EQ(1, count(self->out, "deadlock:"));
+	close(a.cap);
+	close(b.cap);
+}
+
+/* The same with commands of io_uring's, while the threads are free to serve. */
+TEST_F(vipcstat, commands_keep_nobody_waiting)
+{
+	struct where a = make(1), b = make(2);
+	int a_ep = a.ep, b_ep = b.ep;
+
+	if (!vt_has_uring())
+		SKIP(return, "this kernel has no cancellable commands of io_uring's");
+	for (int i = 0; i < 2; i++) {
+		self->pid[i] = vt_fork();
+		ASSERT_LE(0, self->pid[i]);
+		if (!self->pid[i]) {
+			static struct vipc_msg m;
+			struct io_uring ring;
+
+			close(i ? a_ep : b_ep);
+			if (!io_uring_queue_init(2, &ring, 0))
+				vt_submit(&ring, i ? a.cap : b.cap, VIPC_IOC_CALL, &m, 1);
+			do_nothing(NULL);
+		}
+	}
+	let_go(a);
+	let_go(b);
+	ASSERT_EQ(0, vt_wait_senders(a.cap, 1));
+	ASSERT_EQ(0, vt_wait_senders(b.cap, 1));
+	EXPECT_EQ(0, RUN("-w")) TH_LOG("%s", self->out);
+	EXPECT_DOES_NOT_SAY("deadlock");
+	EXPECT_EQ(2, count(self->out, " async_call, badge "));
 	close(a.cap);
 	close(b.cap);
 }

@@ -221,7 +221,7 @@ struct vipc_info {
  * With opcode IORING_OP_URING_CMD, and as cmd_op one of the commands below that carry
  * messages: then the CQE's res is what the ioctl returns, or a negative errno. The
  * message has to stay where it is until then. Kernels that cannot do that (before
- * 6.8) say EOPNOTSUPP.
+ * 6.10) say EOPNOTSUPP.
  *
  * VIPC_URING_CANCEL ends an operation that the same process has submitted to the same
  * ring through the same capability: that one gets ECANCELED. The result is 0; ENOENT:

@@ -219,6 +219,7 @@ void vipc_async_wait(struct vipc_async *a)
 {
 	struct vipc_cap *cap = a->op.cap;
 
+	lockdep_assert_held(&cmd_to_io_kiocb(a->cmd)->ctx->uring_lock);
 	WRITE_ONCE(a->op.since, jiffies ?: 1);
 	if (a->op.msg.deadline_ns) {
 		hrtimer_init(&a->timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
@@ -267,20 +268,38 @@ int vipc_async_cancel(struct vipc_cap *cap, struct io_uring_cmd *cmd, u64 msg)
 	return ret;
 }
 
+/*
+ * Only its submitter completes what is in such a ring. When it is closed, io_uring moves
+ * what was sent there to a worker by itself.
+ */
+static bool vipc_is_for_another(const struct vipc_async *a)
+{
+	return cmd_to_io_kiocb(a->cmd)->ctx->flags & IORING_SETUP_DEFER_TASKRUN &&
+	       current != a->op.task;
+}
+
 /**
  * vipc_async_abort() - cancel a command for io_uring
  * @cmd: the command; io_uring comes again until it is gone
+ * @issue_flags: IO_URING_F_*
  *
- * Context: the ring's lock is held; takes the endpoint's.
+ * Context: may sleep; the ring's lock is held; takes the endpoint's.
  */
-void vipc_async_abort(struct io_uring_cmd *cmd)
+void vipc_async_abort(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	struct vipc_async *a = *vipc_async_slot(cmd);
 	struct vipc_endpoint *ep = a->op.cap->endpoint;
+	bool ours;
 
+	lockdep_assert_held(&cmd_to_io_kiocb(cmd)->ctx->uring_lock);
 	spin_lock(&ep->lock);
-	vipc_async_end(&a->op, -ECANCELED);
+	ours = !vipc_async_end(&a->op, -ECANCELED) && !vipc_is_for_another(a);
+	/* It is the one that came last. */
+	if (ours)
+		ep->finished = a->op.next;
 	vipc_endpoint_unlock(ep);
+	if (ours)
+		vipc_async_complete(cmd, issue_flags);
 }
 
 static int vipc_same_file(const void *data, struct file *file, unsigned int fd)
@@ -311,7 +330,8 @@ static bool vipc_flush_step(struct vipc_cap *cap, const void *files)
  * @id: the table in which the descriptor was, and is not any more
  *
  * If there is no other one in that table, what was submitted through it ends. A
- * thread that is submitting at the same time may be too late to be seen.
+ * thread that is submitting at the same time may be too late to be seen. A process that
+ * exits clears each place of its table before it closes what was there.
  *
  * Context: may sleep; takes the endpoint's lock, and the table's.
  * Return: 0.

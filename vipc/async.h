@@ -9,10 +9,11 @@
  *
  * Three contexts touch an asynchronous operation:
  *
- * - who submits, completes or cancels it: these hold the lock of its ring,
- *   ctx->uring_lock. Hence it is not completed, and freed, while it is being
- *   submitted or cancelled. What a worker of io_uring's runs, without that lock, is
- *   the blocking operation.
+ * - who submits or completes it, and io_uring that cancels it: these hold the lock of
+ *   its ring, ctx->uring_lock. Hence it is not completed, and freed, while it is being
+ *   submitted. Whoever else cancels it has found it under the endpoint's lock in one of
+ *   the endpoint's lists: so it has not finished, and is not freed. What a worker of
+ *   io_uring's runs, without the ring's lock, is the blocking operation.
  * - who finishes it, under the endpoint's lock, which takes it out of all lists of the
  *   endpoint's: exactly one does so. He puts it on endpoint->finished, and sends it to
  *   its task once he has let go of the lock. It is there until then: nobody else can
@@ -35,8 +36,9 @@
  * them. They are cancelled:
  *
  * - by io_uring, with IO_URING_F_CANCEL, when the ring's last descriptor is closed and
- *   when one of its tasks executes another program. It repeats that until the command
- *   is gone;
+ *   when one of its tasks executes another program. It repeats that without a pause
+ *   until the command is gone, so it is completed there and then, and not sent to its
+ *   task, which may be stopped;
  * - by VIPC_URING_CANCEL, see uapi/vipc.h;
  * - when a process closes its last descriptor for the capability: nobody else could
  *   ever use it, and the endpoint of a server that was told to close, or has died
@@ -129,7 +131,7 @@ static inline struct vipc_async **vipc_async_slot(struct io_uring_cmd *cmd)
 void vipc_async_wait(struct vipc_async *a);
 void vipc_async_end_timer(struct vipc_async *a);
 int vipc_async_cancel(struct vipc_cap *cap, struct io_uring_cmd *cmd, u64 msg);
-void vipc_async_abort(struct io_uring_cmd *cmd);
+void vipc_async_abort(struct io_uring_cmd *cmd, unsigned int issue_flags);
 
 /* uring.c */
 void vipc_async_complete(struct io_uring_cmd *cmd, unsigned int issue_flags);

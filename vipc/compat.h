@@ -37,11 +37,11 @@
 #endif
 
 /*
- * Commands of io_uring's, if they can be cancelled (from 6.7 on, with a header of
- * their own from 6.8 on): one that waits for a peer may wait for ever otherwise, and
- * its ring with it.
+ * Commands of io_uring's, if they can be cancelled (from 6.7 on): one that waits for a
+ * peer may wait for ever otherwise, and its ring with it. And if they are completed with
+ * the ring's lock held (from 6.10 on), see async.h.
  */
-#if defined(CONFIG_IO_URING) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+#if defined(CONFIG_IO_URING) && LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
 #define VIPC_HAS_URING	1
 #else
 #define VIPC_HAS_URING	0

@@ -7,6 +7,7 @@
 #include <linux/file.h>
 #include <linux/highmem.h>
 #include <linux/hugetlb.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/pagemap.h>
@@ -158,6 +159,18 @@ static int vipc_pin_copy_out(const struct vipc_pin *pin, void __user *to,
 	return 0;
 }
 
+/*
+ * A ring that waits in a message to or from one of its own commands would hold itself,
+ * and nobody could ever close it. Sockets do not take rings either.
+ */
+static bool vipc_is_ring(const struct file *file)
+{
+	const struct dentry *dentry = file->f_path.dentry;
+
+	return dentry->d_sb->s_magic == ANON_INODE_FS_MAGIC &&
+	       !strcmp(dentry->d_name.name, "[io_uring]");
+}
+
 static int vipc_take_files(struct vipc_cargo *cargo,
 			   const s32 __user *numbers, u32 n)
 {
@@ -172,6 +185,10 @@ static int vipc_take_files(struct vipc_cargo *cargo,
 		passed->file = fget_raw(fd);
 		if (!passed->file)
 			return -EBADF;
+		if (vipc_is_ring(passed->file)) {
+			fput(passed->file);
+			return -EINVAL;
+		}
 	}
 	return 0;
 }
@@ -206,7 +223,7 @@ static struct vipc_cargo *vipc_cargo_new(struct vipc_spare *spare, size_t size)
  * @spare: of the endpoint
  *
  * Context: may sleep.
- * Return: 0, -EFAULT, -ENOMEM or -EBADF.
+ * Return: 0, -EFAULT, -ENOMEM, -EBADF, or -EINVAL: one is an io_uring.
  */
 int vipc_cargo_pack(struct vipc_cargo **cargo, const struct vipc_xmsg *xmsg,
 		    u32 len, bool pin, struct vipc_spare *spare)

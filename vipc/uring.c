@@ -8,7 +8,6 @@
 #if VIPC_HAS_URING
 
 #include <linux/lockdep.h>
-#include <linux/magic.h>
 #include <linux/percpu-refcount.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -26,12 +25,14 @@
 
 /*
  * Nobody is there any more who could be told, or whose memory could be written to: the
- * submitter has exited, and a kernel worker does this; or the ring is closed.
+ * submitter has exited, and a kernel worker does this; another task cancels it, whose
+ * memory may be another; or the ring is closed.
  */
-static bool vipc_nobody_left(struct io_uring_cmd *cmd)
+static bool vipc_nobody_left(const struct vipc_async *a)
 {
 	return current->flags & (PF_KTHREAD | PF_EXITING) ||
-	       percpu_ref_is_dying(&cmd_to_io_kiocb(cmd)->ctx->refs);
+	       current != a->op.task ||
+	       percpu_ref_is_dying(&cmd_to_io_kiocb(a->cmd)->ctx->refs);
 }
 
 static int vipc_async_drop(struct vipc_async *a, int err)
@@ -105,7 +106,7 @@ static void vipc_async_result(struct vipc_async *a, int err,
 	struct io_uring_cmd *cmd = a->cmd;
 	int ret;
 
-	if (unlikely(vipc_nobody_left(cmd)))
+	if (unlikely(vipc_nobody_left(a)))
 		ret = vipc_async_drop(a, err);
 	else if (a->op.role == VIPC_RECEIVER)
 		ret = vipc_async_end_receive(a, err);
@@ -131,6 +132,7 @@ void vipc_async_complete(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	struct vipc_async *a = *vipc_async_slot(cmd);
 
+	lockdep_assert_held(&cmd_to_io_kiocb(cmd)->ctx->uring_lock);
 	vipc_async_end_timer(a);
 	vipc_async_result(a, a->op.outcome, issue_flags);
 }
@@ -246,33 +248,12 @@ static int vipc_async_begin_receive(struct vipc_async *a, bool reply)
 	return err;
 }
 
-/*
- * A ring that waits in a message, which one of its own commands has sent, would hold
- * itself, and nobody could ever close it. (Sockets do not take rings either.)
- */
-static bool vipc_carries_ring(const struct vipc_cargo *cargo)
-{
-	u32 i;
-
-	for (i = 0; cargo && i < cargo->nr_fds; i++) {
-		const struct dentry *dentry = cargo->fds[i].file->f_path.dentry;
-
-		if (dentry->d_sb->s_magic == ANON_INODE_FS_MAGIC &&
-		    !strcmp(dentry->d_name.name, "[io_uring]"))
-			return true;
-	}
-	return false;
-}
-
 static int vipc_async_prepare(struct vipc_async *a)
 {
 	struct vipc_op *op = &a->op;
-	int err;
 
-	if (op->x) {
-		err = vipc_prepare_x(op, &a->more->xmsg);
-		return !err && vipc_carries_ring(op->x->cargo) ? -EINVAL : err;
-	}
+	if (op->x)
+		return vipc_prepare_x(op, &a->more->xmsg);
 	/* What cannot be answered in time is not asked. */
 	if (op->role == VIPC_CALLER && vipc_too_late(&op->msg))
 		return vipc_endpoint_may_send(op->cap, 0, 0) ?: -ETIMEDOUT;
@@ -342,7 +323,7 @@ int vipc_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	u64 addr;
 
 	if (issue_flags & IO_URING_F_CANCEL) {
-		vipc_async_abort(cmd);
+		vipc_async_abort(cmd, issue_flags);
 		return 0;
 	}
 	arg = io_uring_sqe_cmd(cmd->sqe);

@@ -180,8 +180,11 @@ static inline void vipc_op_init(struct vipc_op *op, struct vipc_cap *cap,
 	op->async = false;
 	op->since = 0;
 	/* Waiting for a reply is no load, however it is done. */
-	op->service_state = op->msg.flags & VIPC_UNINTERRUPTIBLE ?
-			    TASK_KILLABLE | TASK_NOLOAD : TASK_INTERRUPTIBLE;
+	op->service_state = TASK_INTERRUPTIBLE;
+	/* A worker of io_uring's is cancelled by what is no fatal signal. */
+	if (unlikely(op->msg.flags & VIPC_UNINTERRUPTIBLE) &&
+	    !(current->flags & PF_IO_WORKER))
+		op->service_state = TASK_KILLABLE | TASK_NOLOAD;
 	op->task = current;
 	op->cap = cap;
 	op->carrier = NULL;

@@ -14,8 +14,9 @@
  * Of receivers, which are a stack, the first VIPC_BATCH are shown: who waits for work
  * keeps nobody waiting.
  *
- * So what has waited from the beginning of a walk to its end is shown once. What
- * came later is shown or not.
+ * So what has waited in one place from the beginning of a walk to its end is shown
+ * once. What came later, or was taken or given back meanwhile, is shown, or not, or
+ * twice.
  */
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
@@ -66,11 +67,11 @@ static const char *vipc_operation_name(const struct vipc_op *op)
 {
 	switch (op->role) {
 	case VIPC_RECEIVER:
-		return "recv";
+		return vipc_is_async(op) ? "async_recv" : "recv";
 	case VIPC_CALLER:
-		return "call";
+		return vipc_is_async(op) ? "async_call" : "call";
 	default:
-		return "send";
+		return vipc_is_async(op) ? "async_send" : "send";
 	}
 }
 
@@ -151,6 +152,12 @@ static void vipc_walk_breathe(struct vipc_walk *walk)
 	spin_lock(&walk->ep->lock);
 }
 
+/* The file's buffer is full, and all of it will be asked for again; or nobody waits. */
+static bool vipc_walk_is_in_vain(const struct vipc_walk *walk)
+{
+	return seq_has_overflowed(walk->m) || fatal_signal_pending(current);
+}
+
 /* Who comes while it is walked through is at its end, and left out. */
 static void vipc_walk_queue(struct vipc_walk *walk, struct list_head *queue)
 {
@@ -158,7 +165,7 @@ static void vipc_walk_queue(struct vipc_walk *walk, struct list_head *queue)
 	u32 left = ep->nr_senders;
 
 	ep->bookmark = queue->next;
-	while (ep->bookmark != queue && left--) {
+	while (ep->bookmark != queue && left-- && !vipc_walk_is_in_vain(walk)) {
 		struct vipc_op *op = list_entry(ep->bookmark, struct vipc_op,
 						queue);
 
@@ -219,7 +226,8 @@ static void vipc_walk_server(struct vipc_walk *walk, struct vipc_cap *server)
 	for (;;) {
 		vipc_walk_breathe(walk);
 		/* After 0, no token, come all others. */
-		op = ep->cap_bookmark != &server->as_receiver ? NULL :
+		op = ep->cap_bookmark != &server->as_receiver ||
+		     vipc_walk_is_in_vain(walk) ? NULL :
 		     vipc_next_in_service(server, token);
 		if (!op)
 			return;

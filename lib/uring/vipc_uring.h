@@ -7,7 +7,7 @@
  *
  *   struct vipc_uring *vu;
  *
- *   io_uring_queue_init(64, &ring, 0);
+ *   io_uring_queue_init(64, &ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
  *   vipc_uring_init(&vu, &ring);
  *   sqe = io_uring_get_sqe(&ring);
  *   vipc_prep_call(sqe, fd, &msg);
@@ -18,9 +18,10 @@
  *   vipc_uring_cqe_seen(vu, cqe);
  *
  * The SQE is prepared in liburing's manner, in the same way on every kernel. A message
- * has to stay where it is, and not be touched, until its CQE has come.
+ * has to stay where it is, and not be touched, until its CQE has come; and the
+ * descriptor open.
  *
- * Kernels from 6.8 on do all of it natively; then vipc_uring_submit() and the others
+ * Kernels from 6.10 on do all of it natively; then vipc_uring_submit() and the others
  * are io_uring_submit() and the others. On older ones they turn the SQEs into others:
  * RECV and REPLY_RECV into a POLL_ADD and a RECV that does not wait; a CALL, and a SEND
  * that has to wait, into a thread. REPLY, NOTIFY and the reply of a REPLY_RECV go out
@@ -167,7 +168,8 @@ void vipc_uring_emulate(struct vipc_uring *vu);
  * vipc_uring_submit() - submit what was prepared, vipc's and others'
  * @vu: the ring
  *
- * Return: what io_uring_submit() returns, or -%ENOMEM with nothing submitted.
+ * Return: what io_uring_submit() returns, or -%ENOMEM: what comes before the SQE that
+ * needed memory has been submitted.
  */
 int vipc_uring_submit(struct vipc_uring *vu);
 

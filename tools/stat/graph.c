@@ -31,9 +31,10 @@ struct request {
 static struct list places = { .size = sizeof(struct place) };
 static struct list requests = { .size = sizeof(struct request) };	/* by pid */
 
-static bool is_request(const struct wait *w)
+/* A command of io_uring's keeps no thread waiting. */
+static bool keeps_waiting(const struct wait *w)
 {
-	return strcmp(w->operation, "recv");
+	return !strcmp(w->operation, "call") || !strcmp(w->operation, "send");
 }
 
 static bool in_service(const struct wait *w)
@@ -190,7 +191,7 @@ void find_stuck(struct list *waits, const struct list *holders)
 	for (i = 0; i < waits->nr; i++) {
 		struct wait *w = AT(struct wait, waits, i);
 
-		w->stuck = w->stuck && is_request(w) && w->pid;
+		w->stuck = w->stuck && keeps_waiting(w) && w->pid;
 	}
 	index_requests(waits);
 	make_places(waits, holders);

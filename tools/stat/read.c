@@ -132,7 +132,7 @@ void read_waits(struct list *waits)
 	while (fgets(line, sizeof(line), file)) {
 		struct wait w = { 0 };
 
-		if (sscanf(line, "%lu %d %d %7s %15s %d %lu %lu %lu %31s",
+		if (sscanf(line, "%lu %d %d %15s %15s %d %lu %lu %lu %31s",
 			   &w.endpoint, &w.pid, &w.process, w.operation, w.state,
 			   &w.peer, &w.badge, &w.number, &w.waited_ms, left) != 10)
 			continue;	/* the heading */

@@ -61,7 +61,7 @@ struct endpoint {
 struct wait {
 	uint64_t endpoint;
 	pid_t pid, process, peer;
-	char operation[8];
+	char operation[16];
 	char state[16];
 	uint64_t badge;
 	uint64_t number;

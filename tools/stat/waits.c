@@ -52,7 +52,7 @@ static void print_wait(const struct wait *w)
 	char buf[NAME_SIZE];
 
 	printf("  %d/%s %s, badge %lu: ", w->pid, w->name, w->operation, w->badge);
-	if (!strcmp(w->operation, "recv"))
+	if (strstr(w->operation, "recv"))
 		printf("waits for a message, ");
 	else if (strcmp(w->state, "in_service"))
 		printf("not taken yet, ");

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Rings that are closed while somebody else than the submitter has to end their
+ * commands: a worker of io_uring's that waits, or a submitter that cannot run.
+ */
+#include <ctype.h>
+#include <dirent.h>
+
+#include "vipc_procs.h"
+#include "vipc_rings.h"
+
+#define ENTRIES	8
+
+FIXTURE(ring_end)
+{
+	int server;
+	int client;
+	struct io_uring ring;
+};
+
+FIXTURE_SETUP(ring_end)
+{
+	self->ring.ring_fd = -1;
+	vt_need_uring();
+	self->server = vt_open();
+	ASSERT_LE(0, self->server);
+	self->client = vt_derive(self->server, VIPC_RIGHT_SEND, 7);
+	ASSERT_LE(0, self->client);
+	ASSERT_EQ(0, io_uring_queue_init(ENTRIES, &self->ring, 0));
+}
+
+FIXTURE_TEARDOWN(ring_end)
+{
+	if (self->ring.ring_fd < 0)
+		return;
+	io_uring_queue_exit(&self->ring);
+	close(self->client);
+	close(self->server);
+}
+
+static const unsigned long waiting[] = {
+	VIPC_IOC_SEND, VIPC_IOC_CALL, VIPC_IOC_RECV, VIPC_IOC_REPLY_RECV,
+};
+
+static bool sends(unsigned long cmd)
+{
+	return cmd == VIPC_IOC_SEND || cmd == VIPC_IOC_CALL;
+}
+
+static int wait_queued(int server, unsigned long cmd, uint32_t n)
+{
+	return sends(cmd) ? vt_wait_senders(server, n) : vt_wait_receivers(server, n);
+}
+
+/* A worker of io_uring's runs the blocking operation, and that can be interrupted. */
+TEST_F(ring_end, worker)
+{
+	struct io_uring_sqe *sqe;
+	struct vipc_msg m = { 0 };
+	uint64_t tag;
+	int res;
+
+	/* Not the same number twice: a worker may not have done with the last one. */
+	for (size_t i = 0; i < ARRAY_SIZE(waiting); i++) {
+		sqe = vt_prep(&self->ring, sends(waiting[i]) ? self->client :
+			      self->server, waiting[i], &m, 10 + i);
+		ASSERT_NE(NULL, sqe);
+		sqe->flags |= IOSQE_ASYNC;
+		ASSERT_LE(1, io_uring_submit(&self->ring));
+		ASSERT_EQ(0, wait_queued(self->server, waiting[i], 1));
+		sqe = io_uring_get_sqe(&self->ring);
+		ASSERT_NE(NULL, sqe);
+		io_uring_prep_cancel64(sqe, 10 + i, 0);
+		sqe->user_data = 2;
+		ASSERT_LE(1, io_uring_submit(&self->ring));
+		for (int j = 0; j < 2; j++) {
+			ASSERT_EQ(0, vt_next(&self->ring, &tag, &res));
+			EXPECT_EQ(tag == 2 ? -EALREADY : -EINTR, res);
+		}
+		ASSERT_EQ(0, wait_queued(self->server, waiting[i], 0));
+	}
+	/* And the end of the ring does so, too. */
+	sqe = vt_prep(&self->ring, self->server, VIPC_IOC_RECV, &m, 1);
+	ASSERT_NE(NULL, sqe);
+	sqe->flags |= IOSQE_ASYNC;
+	ASSERT_LE(1, io_uring_submit(&self->ring));
+	ASSERT_EQ(0, vt_wait_receivers(self->server, 1));
+	io_uring_queue_exit(&self->ring);
+	ASSERT_EQ(0, vt_wait_receivers(self->server, 0));
+	ASSERT_EQ(0, io_uring_queue_init(ENTRIES, &self->ring, 0));
+}
+
+/* A call that a worker waits with, and that no ordinary signal shall interrupt. */
+static int call_in_worker(struct io_uring *ring, int client, int server, struct vipc_msg *m)
+{
+	struct io_uring_sqe *sqe = vt_prep(ring, client, VIPC_IOC_CALL, m, 1);
+	struct vipc_msg request;
+	int ret;
+
+	m->flags = VIPC_UNINTERRUPTIBLE;
+	sqe->flags |= IOSQE_ASYNC;
+	ret = io_uring_submit(ring);
+	return ret < 0 ? ret : vt_recv_soon(server, &request);
+}
+
+TEST_F(ring_end, worker_that_is_not_to_be_interrupted)
+{
+	struct vipc_msg m = { 0 };
+	struct io_uring_sqe *sqe;
+	uint64_t tag;
+	int res;
+
+	ASSERT_EQ(0, call_in_worker(&self->ring, self->client, self->server, &m));
+	sqe = io_uring_get_sqe(&self->ring);
+	ASSERT_NE(NULL, sqe);
+	io_uring_prep_cancel64(sqe, 1, 0);
+	sqe->user_data = 2;
+	ASSERT_LE(1, io_uring_submit(&self->ring));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, vt_next(&self->ring, &tag, &res));
+		EXPECT_EQ(tag == 2 ? -EALREADY : -EINTR, res);
+	}
+	EXPECT_EQ(VIPC_MSG_DELIVERED, m.flags & VIPC_MSG_DELIVERED);
+	EXPECT_EQ(0, vt_in_service(self->server));
+
+	ASSERT_EQ(0, call_in_worker(&self->ring, self->client, self->server, &m));
+	io_uring_queue_exit(&self->ring);
+	ASSERT_EQ(0, vt_wait_in_service(self->server, 0));
+	ASSERT_EQ(0, io_uring_queue_init(ENTRIES, &self->ring, 0));
+}
+
+/* Submits a RECV and stops. */
+static void submit_and_stop(struct io_uring *ring, int server)
+{
+	static struct vipc_msg m;
+
+	if (vt_submit(ring, server, VIPC_IOC_RECV, &m, 1))
+		_exit(1);
+	io_uring_queue_exit(ring);	/* the parent has it, too */
+	raise(SIGSTOP);
+	pause();
+	_exit(2);
+}
+
+/* Of the kernel's worker that ends rings: 'R' while it runs; 0: there is none. */
+static char state_of_closer(void)
+{
+	struct dirent *entry;
+	DIR *dir = opendir("/proc");
+	char state = 0;
+
+	while (dir && !state && (entry = readdir(dir))) {
+		char path[300], line[256];
+		const char *name;
+		FILE *file;
+
+		if (!isdigit((unsigned char)*entry->d_name))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
+		file = fopen(path, "r");
+		if (!file)
+			continue;
+		name = fgets(line, sizeof(line), file) ? strstr(line, "+iou_exit) ") : NULL;
+		if (name)
+			state = name[11];
+		fclose(file);
+	}
+	if (dir)
+		closedir(dir);
+	return state;
+}
+
+/*
+ * A submitter that cannot look after its command does not keep the kernel busy with it:
+ * that waits for the submitter to let go of the ring, asleep.
+ */
+TEST_F(ring_end, submitter_is_stopped)
+{
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, vt_wait_until(!state_of_closer()));
+	pid = vt_fork();
+	if (!pid)
+		submit_and_stop(&self->ring, self->server);
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	EXPECT_EQ(1, vt_receivers(self->server));
+	io_uring_queue_exit(&self->ring);
+	ASSERT_EQ(0, vt_wait_receivers(self->server, 0));
+	EXPECT_EQ(0, vt_wait_until(state_of_closer() && state_of_closer() != 'R')) {
+		TH_LOG("the state is '%c'", state_of_closer());
+	}
+	EXPECT_EQ(VP_KILLED, vp_kill(pid));
+	EXPECT_EQ(0, vt_wait_until(!state_of_closer()));
+	ASSERT_EQ(0, io_uring_queue_init(ENTRIES, &self->ring, 0));
+}
+
+TEST_HARNESS_MAIN
