@@ -12,6 +12,9 @@
  * notification or notice was lost, and the kernel's own counts must agree. In
  * every other round nobody dies, so that nothing excuses what is missing.
  *
+ * Half of the threads also have commands of io_uring's under way, where the kernel
+ * can cancel those; the last case of the output says whether they took part.
+ *
  * usage: stress [--seed N] [--seconds S]
  *
  * Each round prints its seed; "--seed N" begins with that one, and repeats its
@@ -42,6 +45,10 @@ struct round {
 	struct excuses excuses;
 	uint64_t spawned, killed, signals, stops;
 };
+
+/* Are there commands of io_uring's here? How many took part, in all rounds? */
+static bool has_rings;
+static uint64_t commands;
 
 /* What the kernel counts, and the board can tell too. */
 enum {
@@ -75,9 +82,9 @@ static void interrupted(int sig VP_UNUSED)
 static void *flicker_main(void *page)
 {
 	while (!vp_get(&board->stop)) {
-		mprotect(page, AREA, PROT_NONE);
+		mprotect(page, FLICKER, PROT_NONE);
 		vp_spin(700);
-		mprotect(page, AREA, PROT_READ | PROT_WRITE);
+		mprotect(page, FLICKER, PROT_READ | PROT_WRITE);
 		vp_spin(700);
 	}
 	return NULL;
@@ -90,6 +97,7 @@ static void *worker_main(void *data)
 	vp_set(&w->slot->tid, vt_gettid());
 	while (!vp_get(&board->stop))
 		do_anything(w);
+	end_ring(w);
 	return NULL;
 }
 
@@ -100,10 +108,10 @@ static void make_flicker(struct worker *w)
 	void *steady, *flicker;
 	pthread_t thread;
 
-	if (fd < 0 || ftruncate(fd, AREA))
+	if (fd < 0 || ftruncate(fd, FLICKER))
 		_exit(10);
-	steady = mmap(NULL, AREA, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	flicker = mmap(NULL, AREA, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	steady = mmap(NULL, FLICKER, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	flicker = mmap(NULL, FLICKER, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	if (steady == MAP_FAILED || flicker == MAP_FAILED ||
 	    pthread_create(&thread, NULL, flicker_main, flicker))
@@ -151,6 +159,8 @@ static _Noreturn void child_main(const struct round *r, int number)
 		w->rng = vp_rng_init(c->seed, (uint64_t)i);
 		w->tx = vx_map(AREA);
 		w->rx = vx_map(AREA);
+		if (has_rings && dice(w, 2))
+			w->ring = new_ring();
 		if (!w->tx || !w->rx)
 			_exit(10);
 		first_caps(w, r);
@@ -455,6 +465,9 @@ static void print_round(const struct round *r, const struct tally *t,
 		{ "bytes", board->bytes }, { "descriptors", board->fds },
 		{ "notified", board->told.sent }, { "told", board->told.got },
 		{ "watched", board->told.nr_watches },
+		{ "rings", board->rings }, { "commands", board->commands },
+		{ "canceled", board->canceled },
+		{ "closed under way", board->closed },
 	};
 
 	printf("# %d processes", r->nr_children);
@@ -491,6 +504,7 @@ static bool run_round(int number, uint64_t seed)
 	if (!t.done || !t.undelivered)
 		complain("nothing happened");
 
+	commands += board->commands;
 	print_round(&r, &t, after[DROPPED]);
 	printf("%s %d round of seed %llu\n", board->wrong ? "not ok" : "ok",
 	       number, (unsigned long long)seed);
@@ -538,11 +552,20 @@ int main(int argc, char **argv)
 	if (!seeded)
 		seed = vp_seed();
 	board = vp_shared(sizeof(*board));
+	has_rings = vt_has_uring();
 	end = vt_now_ns() + seconds * VT_NSEC;
 	do {
 		rounds++;
 		good = run_round(rounds, seed + (uint64_t)rounds - 1);
 	} while (good && vt_now_ns() < end);
-	printf("1..%d\n", rounds);
+	if (!has_rings) {
+		printf("ok %d commands of io_uring's # SKIP this kernel cannot cancel them\n",
+		       rounds + 1);
+	} else {
+		printf("%s %d commands of io_uring's\n", commands ? "ok" : "not ok",
+		       rounds + 1);
+		good &= commands > 0;
+	}
+	printf("1..%d\n", rounds + 1);
 	return !good;
 }

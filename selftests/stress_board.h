@@ -6,7 +6,7 @@
  *
  * A process that is killed cannot note what its last operation did. It says
  * beforehand what it is about to do, in its slot, and that excuses one message
- * for each of its threads, and no more.
+ * for each of its threads, and each command that it had in a ring, and no more.
  */
 #ifndef STRESS_BOARD_H
 #define STRESS_BOARD_H
@@ -68,7 +68,7 @@ struct told {
 	struct watch watch[MAX_WATCHES];
 };
 
-/* What a thread is about to do, and has not noted the result of. */
+/* How many things a thread is about to do, and has not noted the result of. */
 struct slot {
 	int tid;
 	int sending, receiving;
@@ -80,6 +80,8 @@ struct board {
 	uint64_t operations;
 	uint64_t faults, derived, passed, revoked, late, died;
 	uint64_t bytes, fds;	/* that came with messages and replies */
+	/* of io_uring's; closed: commands whose ring was closed first */
+	uint64_t rings, commands, canceled, closed;
 	int stop;
 	bool gentle;	/* nobody dies: there are no excuses */
 	bool calm;	/* at the end all leave, and what is left is received */
@@ -120,7 +122,7 @@ static inline uint64_t board_new_message(struct slot *slot, bool call,
 	e->endpoint = endpoint;
 	e->badge = (uint16_t)badge;
 	e->call = call;
-	vp_set(&slot->sending, 1);
+	vp_add(&slot->sending, 1);
 	vp_set(&e->outcome, UNKNOWN);
 	return id;
 }
@@ -129,7 +131,7 @@ static inline void board_sent(struct slot *slot, uint64_t id,
 			      enum outcome outcome)
 {
 	vp_set(&board->entry[id].outcome, outcome);
-	vp_set(&slot->sending, 0);
+	vp_add(&slot->sending, -1);
 }
 
 /* Is @m a message that can have come to this endpoint? Its number, or 0. */

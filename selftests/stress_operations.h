@@ -8,7 +8,7 @@
 
 #include <poll.h>
 
-#include "stress_payload.h"
+#include "stress_uring.h"
 
 static void do_notify(struct worker *w)
 {
@@ -25,13 +25,13 @@ static void do_notify(struct worker *w)
 		return;
 	__atomic_fetch_or(&b->tried, 1ull << bit, __ATOMIC_ACQ_REL);
 	stamp = vp_add(&board->told.clock, 1);
-	vp_set(&w->slot->sending, 1);
+	vp_add(&w->slot->sending, 1);
 	ret = vt_notify(cap->fd, 1ull << bit);
 	if (!ret) {
 		board_raise(&b->sent[bit], stamp);
 		vp_add(&board->told.sent, 1);
 	}
-	vp_set(&w->slot->sending, 0);
+	vp_add(&w->slot->sending, -1);
 	JUDGE(cap, "NOTIFY", ret, cap->revoked, cap->dead, -EPIPE, -EKEYREVOKED);
 }
 
@@ -51,12 +51,12 @@ static void do_watch(struct worker *w)
 	watch = &board->told.watch[i];
 	watch->endpoint = cap->endpoint;
 	vp_set(&watch->made, 1);
-	vp_set(&w->slot->sending, 1);
+	vp_add(&w->slot->sending, 1);
 	fd = vt_derive_watched(cap->fd, cap->rights & dice(w, 16),
 			       FIRST_WATCHED + i);
 	if (fd < 0)
 		vp_set(&watch->made, 0);
-	vp_set(&w->slot->sending, 0);
+	vp_add(&w->slot->sending, -1);
 	JUDGE(cap, "DERIVE", fd < 0 ? fd : 0, cap->revoked, cap->dead, -EPIPE,
 	      -EKEYREVOKED);
 	vp_add(&board->derived, fd >= 0);
@@ -88,14 +88,14 @@ static void do_poll(struct worker *w)
 		complain("poll sees nothing of an end");
 	if (ret != 1 || !(p.revents & POLLIN))
 		return;
-	vp_set(&w->slot->receiving, 1);
+	vp_add(&w->slot->receiving, 1);
 	ret = vt_recv(cap->fd, &m);
 	JUDGE(cap, "RECV", ret, cap->revoked, cap->dead, -EPIPE, -EKEYREVOKED,
 	      -EAGAIN, -EMSGSIZE);
 	if (ret)
-		vp_set(&w->slot->receiving, 0);
+		vp_add(&w->slot->receiving, -1);
 	else
-		take(w, (int)(cap - w->cap), &m, UNKNOWN_ROOM, UNKNOWN_ROOM);
+		take(w, cap, &m, UNKNOWN_ROOM, UNKNOWN_ROOM);
 }
 
 static void do_config(struct worker *w)
@@ -121,6 +121,9 @@ static const struct {
 	{ do_send_x, 150 }, { do_receive_x, 200 }, { do_reply_x, 90 },
 	{ do_reply_recv_x, 50 }, { do_notify, 40 }, { do_watch, 15 },
 	{ do_poll, 20 }, { do_config, 4 },
+	{ do_ring_send, 60 }, { do_ring_receive, 110 },
+	{ do_ring_reply_recv, 60 }, { do_ring_reap, 140 },
+	{ do_ring_cancel, 50 }, { do_ring_close, 4 },
 	{ do_reply_recv, 50 }, { do_wrong_reply, 10 }, { do_derive, 40 },
 	{ do_close, 30 }, { do_pass, 25 }, { do_fetch, 30 }, { do_look, 10 },
 	{ do_revoke, 3 }, { do_open, 2 }, { do_shutdown, 1 }, { do_nap, 10 },

@@ -111,7 +111,7 @@ static void do_send_x(struct worker *w)
 static void take_x(struct worker *w, struct cap *cap, const struct vipc_xmsg *x,
 		   const void *rx, const int32_t *fd)
 {
-	uint64_t id = take(w, (int)(cap - w->cap), &x->msg, x->reply_len,
+	uint64_t id = take(w, cap, &x->msg, x->reply_len,
 			   x->reply_nfds);
 	const struct entry *e = &board->entry[id];
 
@@ -152,17 +152,17 @@ static void do_receive_x(struct worker *w)
 	dead = cap->dead;
 	x = any_room(w, flicker ? w->flicker : w->rx, &fd);
 	set_patience(w, &x.msg);
-	vp_set(&w->slot->receiving, 1);
+	vp_add(&w->slot->receiving, 1);
 	ret = vx_recv(cap->fd, &x);
 	if (flicker && ret == -EFAULT) {
 		vp_add(&board->faults, 1);
-		vp_set(&w->slot->receiving, 0);
+		vp_add(&w->slot->receiving, -1);
 		return;
 	}
 	JUDGE(cap, "RECV_X", ret, revoked, dead, -EPIPE, -EKEYREVOKED, -EAGAIN,
 	      -ETIMEDOUT, -EINTR, -EMSGSIZE);
 	if (ret)
-		vp_set(&w->slot->receiving, 0);
+		vp_add(&w->slot->receiving, -1);
 	else
 		take_x(w, cap, &x, flicker ? w->steady : w->rx, &fd);
 }
@@ -245,7 +245,7 @@ static void do_reply_recv_x(struct worker *w)
 	vx_set_room(&x, w->rx, room.rx_len);
 	vx_set_fd_room(&x, &in, room.rx_nfds);
 	set_patience(w, &x.msg);
-	vp_set(&w->slot->receiving, 1);
+	vp_add(&w->slot->receiving, 1);
 	ret = vx_reply_recv(cap->fd, &x);
 	if (!ret || x.msg.reply != was.token)
 		board_accepted(was.id);
@@ -256,7 +256,7 @@ static void do_reply_recv_x(struct worker *w)
 	      -EKEYREVOKED, -EPIPE, -EAGAIN, -ETIMEDOUT, -EINTR, -EMSGSIZE,
 	      flicker ? -EFAULT : 0);
 	if (ret)
-		vp_set(&w->slot->receiving, 0);
+		vp_add(&w->slot->receiving, -1);
 	else
 		take_x(w, cap, &x, w->rx, &in);
 }

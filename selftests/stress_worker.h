@@ -16,6 +16,7 @@
 #define MAX_TOKENS	12
 #define UNKNOWN_ROOM	UINT32_MAX
 #define AREA		(12 * VX_PAGE)
+#define FLICKER		(AREA + VX_PAGE)	/* the last page is for the ring's messages */
 
 struct cap {
 	int fd;
@@ -40,6 +41,8 @@ struct post {
 	int vault[2];			/* every endpoint's first capability */
 };
 
+struct ring;
+
 struct worker {
 	struct slot *slot;
 	const struct post *post;
@@ -51,8 +54,9 @@ struct worker {
 	int nr_tokens;
 	uint32_t next_serial;
 	uint8_t *tx, *rx;
-	/* AREA bytes, twice; the second come and go */
+	/* FLICKER bytes, twice; the second come and go */
 	void *steady, *flicker;
+	struct ring *ring;	/* stress_uring.h; NULL: none yet */
 };
 
 static uint32_t dice(struct worker *w, uint32_t n)
@@ -131,6 +135,15 @@ static struct cap *pick(struct worker *w, uint32_t right)
 	return NULL;
 }
 
+/* Where the capability with that number is, or -1: it was closed. */
+static int index_of(const struct worker *w, uint32_t serial)
+{
+	for (int i = 0; i < w->nr_caps; i++)
+		if (w->cap[i].serial == serial)
+			return i;
+	return -1;
+}
+
 /* ---- messages ---- */
 
 /* How long it may wait: mostly a little, sometimes for ever. */
@@ -184,18 +197,21 @@ static void do_send(struct worker *w)
 }
 
 /*
- * Notes what was received, and returns its number or 0; keeps the token, if it has
- * one, for later, with the room that its caller has.
+ * Notes what was received through @cap, and returns its number or 0; keeps the
+ * token, if it has one, for later, with the room that its caller has. But not if
+ * @cap is a copy, and the capability was closed meanwhile: nobody can answer then.
  */
-static uint64_t take(struct worker *w, int cap, const struct vipc_msg *m,
-		     uint32_t room, uint32_t fd_room)
+static uint64_t take(struct worker *w, const struct cap *cap,
+		     const struct vipc_msg *m, uint32_t room, uint32_t fd_room)
 {
 	uint64_t id = 0;
+	int i;
 
-	if (!board_told(m, w->cap[cap].endpoint))
-		id = board_received(m, w->cap[cap].endpoint);
-	vp_set(&w->slot->receiving, 0);
-	if (!id || !m->reply)
+	if (!board_told(m, cap->endpoint))
+		id = board_received(m, cap->endpoint);
+	vp_add(&w->slot->receiving, -1);
+	i = index_of(w, cap->serial);
+	if (!id || !m->reply || i < 0)
 		return id;
 	/* One that is forgotten is never answered. */
 	if (w->nr_tokens == MAX_TOKENS)
@@ -203,11 +219,11 @@ static uint64_t take(struct worker *w, int cap, const struct vipc_msg *m,
 	w->token[w->nr_tokens++] = (struct token){
 		.token = m->reply,
 		.id = id,
-		.endpoint = w->cap[cap].endpoint,
+		.endpoint = cap->endpoint,
 		.room = room,
 		.fd_room = fd_room,
-		.cap = cap,
-		.serial = w->cap[cap].serial,
+		.cap = i,
+		.serial = cap->serial,
 	};
 	return id;
 }
@@ -224,7 +240,7 @@ static void do_receive(struct worker *w)
 	revoked = cap->revoked;
 	dead = cap->dead;
 	set_patience(w, &m);
-	vp_set(&w->slot->receiving, 1);
+	vp_add(&w->slot->receiving, 1);
 	if (flicker) {
 		memcpy(w->steady, &m, sizeof(m));
 		ret = vt_recv(cap->fd, w->flicker);
@@ -234,16 +250,16 @@ static void do_receive(struct worker *w)
 	}
 	if (flicker && ret == -EFAULT) {
 		vp_add(&board->faults, 1);
-		vp_set(&w->slot->receiving, 0);
+		vp_add(&w->slot->receiving, -1);
 		return;
 	}
 	/* EMSGSIZE: what comes next carries more */
 	JUDGE(cap, "RECV", ret, revoked, dead, -EPIPE, -EKEYREVOKED, -EAGAIN,
 	      -ETIMEDOUT, -EINTR, -EMSGSIZE);
 	if (ret)
-		vp_set(&w->slot->receiving, 0);
+		vp_add(&w->slot->receiving, -1);
 	else
-		take(w, (int)(cap - w->cap), &m, UNKNOWN_ROOM, UNKNOWN_ROOM);
+		take(w, cap, &m, UNKNOWN_ROOM, UNKNOWN_ROOM);
 }
 
 /* The capability that took the call, or NULL if it was closed meanwhile. */
@@ -340,7 +356,7 @@ static void do_reply_recv(struct worker *w)
 	id = t->id;
 	drop_token(w, t);
 	set_patience(w, &m);
-	vp_set(&w->slot->receiving, 1);
+	vp_add(&w->slot->receiving, 1);
 	ret = vt_reply_recv(cap->fd, &m);
 	if (!ret || m.reply != token)
 		board_accepted(id);
@@ -349,9 +365,9 @@ static void do_reply_recv(struct worker *w)
 	JUDGE(cap, "REPLY_RECV", ret, cap->revoked, false, -ESRCH, -EKEYREVOKED,
 	      -EPIPE, -EAGAIN, -ETIMEDOUT, -EINTR, -EMSGSIZE);
 	if (ret)
-		vp_set(&w->slot->receiving, 0);
+		vp_add(&w->slot->receiving, -1);
 	else
-		take(w, (int)(cap - w->cap), &m, UNKNOWN_ROOM, UNKNOWN_ROOM);
+		take(w, cap, &m, UNKNOWN_ROOM, UNKNOWN_ROOM);
 }
 
 /* ---- capabilities ---- */
