@@ -123,7 +123,7 @@ static const struct {
 	{ do_poll, 20 }, { do_config, 4 },
 	{ do_ring_send, 60 }, { do_ring_receive, 110 },
 	{ do_ring_reply_recv, 60 }, { do_ring_reap, 140 },
-	{ do_ring_cancel, 50 }, { do_ring_close, 4 },
+	{ do_ring_cancel, 90 }, { do_ring_close, 6 },
 	{ do_reply_recv, 50 }, { do_wrong_reply, 10 }, { do_derive, 40 },
 	{ do_close, 30 }, { do_pass, 25 }, { do_fetch, 30 }, { do_look, 10 },
 	{ do_revoke, 3 }, { do_open, 2 }, { do_shutdown, 1 }, { do_nap, 10 },
