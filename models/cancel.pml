@@ -9,8 +9,8 @@
  * are the timer and the worker that it starts, and each lock of the ring.
  *
  * What is checked:
- *  - it is finished once, sent once, completed once, and has one CQE (finish, send,
- *    complete);
+ *  - it is finished once, sent at most once, completed once, and has one CQE (finish,
+ *    send, complete);
  *  - it is not sent with the endpoint's lock held (send);
  *  - nobody touches it after it was freed (alive);
  *  - who waits for a reply that is being copied stays (answered);
@@ -100,6 +100,35 @@ inline end(how, ret)
 	:: outcome == ANSWERED -> why = how; ret = true
 	:: else -> ret = false
 	fi
+}
+
+/* vipc_async_complete(), with the ring's lock */
+inline complete()
+{
+	assert(alive && finished && !completed);
+#ifndef MUT_leave_timer
+	/* vipc_async_end_timer(): hrtimer_cancel(), cancel_work_sync() */
+	atomic { armed = false }
+	atomic { !working -> queued_work = false }
+#endif
+	atomic {				/* vipc_async_result() */
+		if
+		:: outcome == OK && taken && dying ->	/* vipc_nobody_left() */
+#ifndef MUT_drop_message
+			given_back = true
+#endif
+		:: outcome == OK && taken && !dying ->
+			if
+			:: kept = true
+			:: given_back = true	/* its memory faults */
+			fi
+		:: else
+		fi;
+		alive = false;			/* kfree() */
+		completed = true;
+		cqes++;
+		assert(cqes == 1)
+	}
 }
 
 /* vipc_async_submit() */
@@ -260,6 +289,14 @@ again:	atomic { !ring -> ring = true }
 		end(ECANCELED, ret);
 		unlock_list(mine)
 	}
+	if
+	:: mine ->
+#ifndef MUT_abort_sends_too
+		mine = false;
+#endif
+		complete()
+	:: true					/* only its submitter may complete it */
+	fi;
 	send(mine);
 	ring = false;
 	goto again;
@@ -275,30 +312,7 @@ end_completion:
 #else
 	atomic { sent && !ring -> ring = true }
 #endif
-	assert(alive && finished && !completed);
-#ifndef MUT_leave_timer
-	/* vipc_async_end_timer(): hrtimer_cancel(), cancel_work_sync() */
-	atomic { armed = false }
-	atomic { !working -> queued_work = false }
-#endif
-	atomic {				/* vipc_async_result() */
-		if
-		:: outcome == OK && taken && dying ->	/* vipc_nobody_left() */
-#ifndef MUT_drop_message
-			given_back = true
-#endif
-		:: outcome == OK && taken && !dying ->
-			if
-			:: kept = true
-			:: given_back = true	/* its memory faults */
-			fi
-		:: else
-		fi;
-		alive = false;			/* kfree() */
-		completed = true;
-		cqes++;
-		assert(cqes == 1)
-	}
+	complete();
 	ring = false
 }
 
