@@ -51,23 +51,23 @@ static int child_op(struct task *t, const struct op *op)
 static int do_message(struct task *t, const struct op *op)
 {
 	switch (op->kind % NR_KINDS) {
-	case OP_SEND:		return message_op(t, op, VIPC_IOC_SEND);
-	case OP_RECV:		return message_op(t, op, VIPC_IOC_RECV);
-	case OP_CALL:		return message_op(t, op, VIPC_IOC_CALL);
-	case OP_REPLY:		return message_op(t, op, VIPC_IOC_REPLY);
-	case OP_REPLY_RECV:	return message_op(t, op, VIPC_IOC_REPLY_RECV);
-	case OP_SEND_X:		return xmessage_op(t, op, VIPC_IOC_SEND_X);
-	case OP_RECV_X:		return xmessage_op(t, op, VIPC_IOC_RECV_X);
-	case OP_CALL_X:		return xmessage_op(t, op, VIPC_IOC_CALL_X);
-	case OP_REPLY_X:	return xmessage_op(t, op, VIPC_IOC_REPLY_X);
-	default:		return xmessage_op(t, op, VIPC_IOC_REPLY_RECV_X);
+	case OP_SEND:		return message_op(&t->own, op, VIPC_IOC_SEND);
+	case OP_RECV:		return message_op(&t->own, op, VIPC_IOC_RECV);
+	case OP_CALL:		return message_op(&t->own, op, VIPC_IOC_CALL);
+	case OP_REPLY:		return message_op(&t->own, op, VIPC_IOC_REPLY);
+	case OP_REPLY_RECV:	return message_op(&t->own, op, VIPC_IOC_REPLY_RECV);
+	case OP_SEND_X:		return xmessage_op(&t->own, op, VIPC_IOC_SEND_X);
+	case OP_RECV_X:		return xmessage_op(&t->own, op, VIPC_IOC_RECV_X);
+	case OP_CALL_X:		return xmessage_op(&t->own, op, VIPC_IOC_CALL_X);
+	case OP_REPLY_X:	return xmessage_op(&t->own, op, VIPC_IOC_REPLY_X);
+	default:		return xmessage_op(&t->own, op, VIPC_IOC_REPLY_RECV_X);
 	}
 }
 
 /* The second page of somebody, who may be in the kernel with it. */
 static int protect_op(const struct op *op)
 {
-	char *area = (char *)tasks[op->other % TASKS].area;
+	char *area = (char *)tasks[op->other % TASKS].own.area;
 
 	return mprotect(area + PAGE, PAGE, op->value & 1 ? PROT_READ | PROT_WRITE :
 			op->value & 2 ? PROT_READ : PROT_NONE);
@@ -91,14 +91,14 @@ static int do_op(struct task *t, const struct op *op)
 		return 0;
 	case OP_SEND ... OP_REPLY_RECV_X:
 		return do_message(t, op);
-	case OP_DERIVE:		return derive_op(t, op);
-	case OP_NOTIFY:		return notify_op(t, op);
-	case OP_CONFIG:		return config_op(t, op);
+	case OP_DERIVE:		return derive_op(&t->own, op);
+	case OP_NOTIFY:		return notify_op(&t->own, op);
+	case OP_CONFIG:		return config_op(&t->own, op);
 	case OP_POLL:		return poll_op(op);
 	case OP_EPOLL:		return epoll_op(op);
 	case OP_REVOKE:		return vt_revoke(slot_fd(op->slot));
 	case OP_SHUTDOWN:	return vt_shutdown(slot_fd(op->slot));
-	case OP_INFO:		return info_op(t, op);
+	case OP_INFO:		return info_op(&t->own, op);
 	case OP_CLOSE:		return close(swap_fd(&run.slot[op->slot % SLOTS], -1));
 	case OP_DUP:
 		set_slot(op->other, fcntl(slot_fd(op->slot), F_DUPFD_CLOEXEC, 10));
@@ -106,7 +106,7 @@ static int do_op(struct task *t, const struct op *op)
 	case OP_SIGNAL:
 		syscall(SYS_tgkill, getpid(), tasks[op->other % TASKS].tid, SIGUSR1);
 		return 0;
-	case OP_RAW:		return raw_op(t, op);
+	case OP_RAW:		return raw_op(&t->own, op);
 	case OP_LOOK:		return look_op(op);
 	case OP_PASS:		return pass_op(op);
 	case OP_CHILD:		return child_op(t, op);
@@ -221,7 +221,7 @@ static bool end_task(struct task *t)
 		return true;
 	syscall(SYS_tgkill, getpid(), t->tid, SIGUSR1);
 	/* a socket that nobody reads yet, a page that is gone */
-	mprotect((char *)t->area + PAGE, PAGE, PROT_READ | PROT_WRITE);
+	mprotect((char *)t->own.area + PAGE, PAGE, PROT_READ | PROT_WRITE);
 	wait_for(t, t->request - 1);
 	return is_idle(t);
 }
@@ -296,7 +296,7 @@ static void run_program(const struct program *p, unsigned long *trace)
 static bool start_task(int i)
 {
 	tasks[i].number = i;
-	if (!make_memory(&tasks[i]) ||
+	if (!make_memory(&tasks[i].own) ||
 	    pthread_create(&tasks[i].thread, NULL, task_main, &tasks[i]))
 		return false;
 	while (!vp_get(&tasks[i].tid))

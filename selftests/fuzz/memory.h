@@ -37,15 +37,15 @@ static uint8_t *guarded(size_t size)
 	return p;
 }
 
-static bool make_memory(struct task *t)
+static bool make_memory(struct memory *mem)
 {
 	uint8_t *area = vx_map(2 * PAGE);
 
-	t->area = (void *)area;
-	t->tx = guarded(ARENA);
-	t->rx = guarded(ARENA);
-	t->loose = guarded(LOOSE);
-	return area && t->tx && t->rx && t->loose;
+	mem->area = (void *)area;
+	mem->tx = guarded(ARENA);
+	mem->rx = guarded(ARENA);
+	mem->loose = guarded(LOOSE);
+	return area && mem->tx && mem->rx && mem->loose;
 }
 
 static bool make_file(void)
@@ -81,7 +81,7 @@ static uint8_t *bad_address(const struct op *op)
 }
 
 /* @how is op->tx or op->rx; @mine the arena for it, @cross that for the other. */
-static struct span span_of(struct task *t, const struct op *op, uint8_t how,
+static struct span span_of(const struct memory *mem, const struct op *op, uint8_t how,
 			   uint8_t *mine, uint8_t *cross)
 {
 	uint32_t len = sizes[how & 15], most = len < ARENA ? len : ARENA;
@@ -92,7 +92,7 @@ static struct span span_of(struct task *t, const struct op *op, uint8_t how,
 		100, 10,
 	};
 	uint8_t *const others[] = {
-		t->loose, tasks[op->other % TASKS].loose, file_map, read_only,
+		mem->loose, tasks[op->other % TASKS].own.loose, file_map, read_only,
 		bad_address(op),
 	};
 	uint8_t place = how >> 4;
@@ -118,10 +118,10 @@ static bool overlap(const struct span *a, const struct span *b)
 /* ---- bytes ---- */
 
 /* What @x sends, which is to be like nothing but @pattern; true if it is. */
-static bool set_bytes(struct task *t, const struct op *op, struct vipc_xmsg *x,
+static bool set_bytes(const struct memory *mem, const struct op *op, struct vipc_xmsg *x,
 		      uint64_t pattern, struct span *tx)
 {
-	*tx = span_of(t, op, op->tx, t->tx, t->rx);
+	*tx = span_of(mem, op, op->tx, mem->tx, mem->rx);
 	vx_set_tx(x, tx->p, tx->len);
 	if (tx->len > tx->safe)
 		return !tx->len;
@@ -130,10 +130,10 @@ static bool set_bytes(struct task *t, const struct op *op, struct vipc_xmsg *x,
 }
 
 /* Room for bytes, and the poison in it and behind it. */
-static void set_room(struct task *t, const struct op *op, struct vipc_xmsg *x,
+static void set_room(const struct memory *mem, const struct op *op, struct vipc_xmsg *x,
 		     struct room *room)
 {
-	struct span s = span_of(t, op, op->rx, t->rx, t->tx);
+	struct span s = span_of(mem, op, op->rx, mem->rx, mem->tx);
 
 	/* only a receiver, who is given less, may ask for that much */
 	if (s.len > ARENA && op->more & 4)
@@ -149,29 +149,29 @@ static void set_room(struct task *t, const struct op *op, struct vipc_xmsg *x,
 
 /* ---- descriptors ---- */
 
-static int32_t *fds_to_send(struct task *t)
+static int32_t *fds_to_send(const struct memory *mem)
 {
-	return (int32_t *)t->area + 128;
+	return (int32_t *)mem->area + 128;
 }
 
-static int32_t *fds_received(struct task *t)
+static int32_t *fds_received(const struct memory *mem)
 {
-	return (int32_t *)t->area + 512;
+	return (int32_t *)mem->area + 512;
 }
 
 /* A few of all kinds, and as many as there may be. */
-static void set_fds(struct task *t, const struct op *op, struct vipc_xmsg *x)
+static void set_fds(const struct memory *mem, const struct op *op, struct vipc_xmsg *x)
 {
 	const int32_t single[] = {
 		plain_file, slot_fd(op->other), run.box[1], slot_fd(op->slot),
 		op->more & 1 ? -1 : 9999,
 	};
-	int32_t *fds = fds_to_send(t);
+	int32_t *fds = fds_to_send(mem);
 	uint8_t what = op->fds & 15;
 	uint32_t n = 0;
 
 	if (what == 15) {
-		fds = op->more & 1 ? NULL : (int32_t *)t->area + PAGE / 4 - 1;
+		fds = op->more & 1 ? NULL : (int32_t *)mem->area + PAGE / 4 - 1;
 		n = 2;
 	} else if (what > 12) {
 		n = VIPC_MAX_FDS + (what & 1 ? 0 : 1);
@@ -189,19 +189,19 @@ static void set_fds(struct task *t, const struct op *op, struct vipc_xmsg *x)
 	vx_set_fds(x, fds, n);
 }
 
-static void set_fd_room(struct task *t, const struct op *op, struct vipc_xmsg *x,
+static void set_fd_room(const struct memory *mem, const struct op *op, struct vipc_xmsg *x,
 			struct room *room)
 {
 	static const uint32_t rooms[16] = {
 		[6] = 1, 1, 1, 4, 4, 4, VIPC_MAX_FDS, UINT32_MAX, 4, 4,
 	};
-	int32_t *fds = fds_received(t);
+	int32_t *fds = fds_received(mem);
 	uint8_t how = op->fds >> 4;
 
 	room->fds = fds;
 	if (how == 14) {
 		/* they may come, but nobody may look at them */
-		fds = (int32_t *)t->area + PAGE / 4 - 2;
+		fds = (int32_t *)mem->area + PAGE / 4 - 2;
 		vp_set(&run.strays, true);
 		room->fds = NULL;
 	} else if (how == 15) {
@@ -223,8 +223,8 @@ static int map_loose(uint8_t *p, size_t len, int prot, int fd)
 /* Memory of somebody who may be in the kernel with it. */
 static int remap_op(const struct op *op)
 {
-	uint8_t *p = tasks[op->other % TASKS].loose + (op->flags & 15) * PAGE;
-	uint8_t *end = tasks[op->other % TASKS].loose + LOOSE;
+	uint8_t *p = tasks[op->other % TASKS].own.loose + (op->flags & 15) * PAGE;
+	uint8_t *end = tasks[op->other % TASKS].own.loose + LOOSE;
 	size_t len = (1 + (op->value >> 4)) * PAGE;
 
 	if (p + len > end)
@@ -256,7 +256,7 @@ static void restore_memory(void)
 	if (!run.remapped)
 		return;
 	for (int i = 0; i < TASKS; i++)
-		map_loose(tasks[i].loose, LOOSE, PROT_READ | PROT_WRITE, -1);
+		map_loose(tasks[i].own.loose, LOOSE, PROT_READ | PROT_WRITE, -1);
 	if (ftruncate(plain_file, FILE_SIZE))
 		wrong("the file does not grow again", 0);
 }

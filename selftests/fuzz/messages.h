@@ -60,10 +60,10 @@ static void note_outcome(const struct op *op, unsigned long cmd, uint64_t tag,
 	}
 }
 
-static int message_op(struct task *t, const struct op *op, unsigned long cmd)
+static int message_op(const struct memory *mem, const struct op *op, unsigned long cmd)
 {
-	struct vipc_msg *at = address(t, op), m;
-	bool known = in_range(t, at, sizeof(m));
+	struct vipc_msg *at = address(mem, op), m;
+	bool known = in_range(mem, at, sizeof(m));
 	uint64_t tag = sends(cmd) ? new_tag() : 0;
 	int ret;
 
@@ -74,7 +74,7 @@ static int message_op(struct task *t, const struct op *op, unsigned long cmd)
 	if (known)
 		memcpy(at, &m, sizeof(m));
 	else if (cmd != VIPC_IOC_RECV)
-		note_unknown(t, at);
+		note_unknown(mem, at);
 	ret = vt_ioctl(slot_fd(op->slot), cmd, at);
 	/* elsewhere nobody can see what came, so the oracle says nothing */
 	if (!known)
@@ -87,7 +87,7 @@ static int message_op(struct task *t, const struct op *op, unsigned long cmd)
 /* ---- with bytes and descriptors ---- */
 
 /* All of it but the words; what the kernel is not to look at is wild. */
-static void fill_xmsg(struct task *t, const struct op *op, unsigned long cmd,
+static void fill_xmsg(const struct memory *mem, const struct op *op, unsigned long cmd,
 		      struct vipc_xmsg *x, uint64_t tag, struct room *room)
 {
 	struct note *note = &shared->note[tag];
@@ -97,14 +97,14 @@ static void fill_xmsg(struct task *t, const struct op *op, unsigned long cmd,
 	memset(x, op->more, sizeof(*x));
 	x->reserved = (op->more & 0x1f) == 0x1f;
 	if (cmd != VIPC_IOC_SEND_X && cmd != VIPC_IOC_REPLY_X) {
-		set_room(t, op, x, room);
-		set_fd_room(t, op, x, room);
+		set_room(mem, op, x, room);
+		set_fd_room(mem, op, x, room);
 	}
 	if (cmd == VIPC_IOC_RECV_X)
 		return;
-	known = set_bytes(t, op, x, tag ? tag : REPLY_PATTERN, &tx);
+	known = set_bytes(mem, op, x, tag ? tag : REPLY_PATTERN, &tx);
 	room->overlaps = overlap(&tx, &(struct span){ .p = room->p, .len = room->len });
-	set_fds(t, op, x);
+	set_fds(mem, op, x);
 	if (!tag) {
 		if (!known)
 			vp_set(&shared->odd_reply, 1);
@@ -138,17 +138,17 @@ static void check_unchanged(struct vipc_xmsg was, const struct vipc_xmsg *is,
 		wrong("a structure has changed where it must not", _IOC_NR(cmd));
 }
 
-static int xmessage_op(struct task *t, const struct op *op, unsigned long cmd)
+static int xmessage_op(const struct memory *mem, const struct op *op, unsigned long cmd)
 {
 	struct room room = { .keep = op->more & 0x20 ? op->other % SLOTS : SLOTS };
-	struct vipc_xmsg *at = address(t, op), x, y;
-	bool known = in_range(t, at, sizeof(x));
+	struct vipc_xmsg *at = address(mem, op), x, y;
+	bool known = in_range(mem, at, sizeof(x));
 	uint64_t tag = sends(cmd) ? new_tag() : 0;
 	int ret;
 
 	if (sends(cmd) && !tag)
 		return -ENOSPC;
-	fill_xmsg(t, op, cmd, &x, tag, &room);
+	fill_xmsg(mem, op, cmd, &x, tag, &room);
 	x.msg = words_of(op, tag);
 	shared->note[tag].calls = cmd == VIPC_IOC_CALL_X;
 	if (known) {
@@ -156,7 +156,7 @@ static int xmessage_op(struct task *t, const struct op *op, unsigned long cmd)
 	} else {
 		vp_set(&run.strays, true);
 		if (cmd != VIPC_IOC_RECV_X)
-			note_unknown(t, at);
+			note_unknown(mem, at);
 	}
 	ret = vt_ioctl(slot_fd(op->slot), cmd, at);
 	if (!known)
@@ -169,19 +169,19 @@ static int xmessage_op(struct task *t, const struct op *op, unsigned long cmd)
 
 /* ---- notifications ---- */
 
-static int notify_op(struct task *t, const struct op *op)
+static int notify_op(const struct memory *mem, const struct op *op)
 {
-	uint64_t *at = address(t, op), bits = 1ull << (op->value & 63);
+	uint64_t *at = address(mem, op), bits = 1ull << (op->value & 63);
 
 	if (op->flags >> 4 == 15)
 		bits = 0;
 	else if (op->flags & 1)
 		bits |= (uint64_t)op->more << 50 | op->other;
-	if (in_range(t, at, sizeof(*at))) {
+	if (in_range(mem, at, sizeof(*at))) {
 		__atomic_or_fetch(&shared->bits, bits, __ATOMIC_ACQ_REL);
 		memcpy(at, &bits, sizeof(bits));
 	} else {
-		note_unknown(t, at);
+		note_unknown(mem, at);
 	}
 	return vt_ioctl(slot_fd(op->slot), VIPC_IOC_NOTIFY, at);
 }

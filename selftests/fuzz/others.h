@@ -10,13 +10,13 @@
 
 #include "messages.h"
 
-static int derive_op(struct task *t, const struct op *op)
+static int derive_op(const struct memory *mem, const struct op *op)
 {
-	struct vipc_derive *d = address(t, op);
+	struct vipc_derive *d = address(mem, op);
 	uint64_t badge = op->value & 3;
 	int fd;
 
-	if (in_range(t, d, sizeof(*d))) {
+	if (in_range(mem, d, sizeof(*d))) {
 		*d = (struct vipc_derive){
 			.rights = op->flags & 15,
 			.flags = op->flags >> 4 == 15 ? 2 : op->value >> 4 & 1,
@@ -27,18 +27,18 @@ static int derive_op(struct task *t, const struct op *op)
 			__atomic_or_fetch(&shared->watched, 1u << badge,
 					  __ATOMIC_ACQ_REL);
 	} else {
-		note_unknown(t, d);
+		note_unknown(mem, d);
 	}
 	fd = vt_ioctl(slot_fd(op->slot), VIPC_IOC_DERIVE, d);
 	set_slot(op->other, fd);
 	return fd;
 }
 
-static int info_op(struct task *t, const struct op *op)
+static int info_op(const struct memory *mem, const struct op *op)
 {
-	struct vipc_info *info = address(t, op);
+	struct vipc_info *info = address(mem, op);
 
-	if (in_range(t, info, sizeof(*info))) {
+	if (in_range(mem, info, sizeof(*info))) {
 		memset(info, 0, sizeof(*info));
 		info->reserved[op->value & 1] = op->flags >> 4 == 15;
 		info->reserved32 = op->flags >> 4 == 14;
@@ -47,7 +47,7 @@ static int info_op(struct task *t, const struct op *op)
 }
 
 /* Mostly what lets much through. */
-static int config_op(struct task *t, const struct op *op)
+static int config_op(const struct memory *mem, const struct op *op)
 {
 	static const uint32_t lens[] = {
 		400000, 0, 100, 4096, 65536, 1u << 20, (1u << 20) + 1, 20000,
@@ -58,8 +58,8 @@ static int config_op(struct task *t, const struct op *op)
 	}, spins[] = {
 		UINT32_MAX, 0, 1000, 50000,
 	};
-	struct vipc_config *c = address(t, op);
-	bool known = in_range(t, c, sizeof(*c));
+	struct vipc_config *c = address(mem, op);
+	bool known = in_range(mem, c, sizeof(*c));
 	int ret;
 
 	if (known)
@@ -79,7 +79,7 @@ static int config_op(struct task *t, const struct op *op)
 	return ret;
 }
 
-static int raw_op(struct task *t, const struct op *op)
+static int raw_op(const struct memory *mem, const struct op *op)
 {
 	unsigned long cmd = VIPC_IOC_SEND;
 
@@ -92,7 +92,7 @@ static int raw_op(struct task *t, const struct op *op)
 		vp_set(&shared->wild, 1);
 		vp_set(&run.strays, true);
 	}
-	return vt_ioctl(slot_fd(op->slot), cmd, address(t, op));
+	return vt_ioctl(slot_fd(op->slot), cmd, address(mem, op));
 }
 
 /* ---- events ---- */

@@ -14,6 +14,13 @@
 
 #define PAGE		VX_PAGE
 
+/* What a message is in, and its bytes: one at a time uses it. */
+struct memory {
+	struct vipc_msg *area;		/* two pages: the second faults */
+	uint8_t *tx, *rx;		/* for bytes: see memory.h */
+	uint8_t *loose;			/* anybody may take it away at any time */
+};
+
 struct task {
 	int number, tid;
 	pthread_t thread;
@@ -21,9 +28,7 @@ struct task {
 	struct op op;
 	int fail_fd;
 	unsigned long *trace;		/* NULL: no KCOV */
-	struct vipc_msg *area;		/* two pages: the second faults */
-	uint8_t *tx, *rx;		/* for bytes: see memory.h */
-	uint8_t *loose;			/* anybody may take it away at any time */
+	struct memory own;
 };
 
 /* The state of one program. */
@@ -111,9 +116,9 @@ static void set_slot(uint8_t slot, int fd)
 }
 
 /* Where the structure is: mostly where it should be. */
-static void *address(struct task *t, const struct op *op)
+static void *address(const struct memory *mem, const struct op *op)
 {
-	char *area = (char *)t->area;
+	char *area = (char *)mem->area;
 
 	switch (op->wait >> 4) {
 	case 15: return NULL;
@@ -127,16 +132,16 @@ static void *address(struct task *t, const struct op *op)
 }
 
 /* Is it where only this task writes, and nothing faults? */
-static bool in_range(const struct task *t, const void *p, size_t size)
+static bool in_range(const struct memory *mem, const void *p, size_t size)
 {
-	return (uintptr_t)p >= (uintptr_t)t->area &&
-	       (uintptr_t)p - (uintptr_t)t->area <= PAGE - size;
+	return (uintptr_t)p >= (uintptr_t)mem->area &&
+	       (uintptr_t)p - (uintptr_t)mem->area <= PAGE - size;
 }
 
 /* Before the kernel reads from there what this task did not write. */
-static void note_unknown(const struct task *t, const void *p)
+static void note_unknown(const struct memory *mem, const void *p)
 {
-	if ((uintptr_t)p - (uintptr_t)t->area < 2 * PAGE)
+	if ((uintptr_t)p - (uintptr_t)mem->area < 2 * PAGE)
 		vp_set(&shared->wild, 1);
 }
 
