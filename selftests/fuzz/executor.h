@@ -9,6 +9,7 @@
 #define FUZZ_EXECUTOR_H
 
 #include "others.h"
+#include "rings.h"
 
 static int do_op(struct task *t, const struct op *op);
 
@@ -29,13 +30,22 @@ static pid_t bare_fork(void)
 static int child_op(struct task *t, const struct op *op)
 {
 	struct op inner = *op;
-	pid_t pid = bare_fork();
+	bool uring = op->flags & 0x40;
+	pid_t pid;
+	int ret;
+
+	flush_ring(t);
+	pid = bare_fork();
 
 	if (pid < 0)
 		return pid;
 	if (!pid) {
 		inner.kind = op->value % OP_LOOK;
+		if (uring)
+			inner.kind = (uint8_t)(OP_URING_SEND + op->value %
+					       (OP_RING - OP_URING_SEND));
 		inner.value = op->other;
+		enter_child(t, op->flags & 8 || !uring);
 		do_op(t, &inner);
 		_exit(0);
 	}
@@ -45,23 +55,29 @@ static int child_op(struct task *t, const struct op *op)
 	else
 		vt_pause_us(3000);
 	kill(pid, SIGKILL);
-	return waitpid(pid, NULL, 0) == pid ? 0 : -errno;
+	/* it may be at the ring until it is gone */
+	do
+		ret = waitpid(pid, NULL, 0) == pid ? 0 : -errno;
+	while (ret == -EINTR);
+	sync_ring(t);
+	return ret;
 }
 
+/* Of what begins with SEND. */
 static int do_message(struct task *t, const struct op *op)
 {
-	switch (op->kind % NR_KINDS) {
-	case OP_SEND:		return message_op(&t->own, op, VIPC_IOC_SEND);
-	case OP_RECV:		return message_op(&t->own, op, VIPC_IOC_RECV);
-	case OP_CALL:		return message_op(&t->own, op, VIPC_IOC_CALL);
-	case OP_REPLY:		return message_op(&t->own, op, VIPC_IOC_REPLY);
-	case OP_REPLY_RECV:	return message_op(&t->own, op, VIPC_IOC_REPLY_RECV);
-	case OP_SEND_X:		return xmessage_op(&t->own, op, VIPC_IOC_SEND_X);
-	case OP_RECV_X:		return xmessage_op(&t->own, op, VIPC_IOC_RECV_X);
-	case OP_CALL_X:		return xmessage_op(&t->own, op, VIPC_IOC_CALL_X);
-	case OP_REPLY_X:	return xmessage_op(&t->own, op, VIPC_IOC_REPLY_X);
-	default:		return xmessage_op(&t->own, op, VIPC_IOC_REPLY_RECV_X);
-	}
+	static const unsigned long cmds[] = {
+		VIPC_IOC_SEND, VIPC_IOC_RECV, VIPC_IOC_CALL, VIPC_IOC_REPLY,
+		VIPC_IOC_REPLY_RECV, VIPC_IOC_SEND_X, VIPC_IOC_RECV_X,
+		VIPC_IOC_CALL_X, VIPC_IOC_REPLY_X, VIPC_IOC_REPLY_RECV_X,
+	};
+	int kind = op->kind % NR_KINDS;
+
+	if (kind >= OP_URING_SEND)
+		return uring_op(t, op, cmds[kind - OP_URING_SEND]);
+	if (kind >= OP_SEND_X)
+		return xmessage_op(&t->own, op, cmds[kind - OP_SEND]);
+	return message_op(&t->own, op, cmds[kind - OP_SEND]);
 }
 
 /* The second page of somebody, who may be in the kernel with it. */
@@ -90,6 +106,7 @@ static int do_op(struct task *t, const struct op *op)
 		set_slot(op->slot, vt_open_flags(modes[op->value & 3]));
 		return 0;
 	case OP_SEND ... OP_REPLY_RECV_X:
+	case OP_URING_SEND ... OP_URING_REPLY_RECV_X:
 		return do_message(t, op);
 	case OP_DERIVE:		return derive_op(&t->own, op);
 	case OP_NOTIFY:		return notify_op(&t->own, op);
@@ -99,7 +116,8 @@ static int do_op(struct task *t, const struct op *op)
 	case OP_REVOKE:		return vt_revoke(slot_fd(op->slot));
 	case OP_SHUTDOWN:	return vt_shutdown(slot_fd(op->slot));
 	case OP_INFO:		return info_op(&t->own, op);
-	case OP_CLOSE:		return close(swap_fd(&run.slot[op->slot % SLOTS], -1));
+	case OP_CLOSE:
+		return close_slot(swap_fd(&run.slot[op->slot % SLOTS], -1));
 	case OP_DUP:
 		set_slot(op->other, fcntl(slot_fd(op->slot), F_DUPFD_CLOEXEC, 10));
 		return 0;
@@ -112,6 +130,10 @@ static int do_op(struct task *t, const struct op *op)
 	case OP_CHILD:		return child_op(t, op);
 	case OP_PROTECT:	return protect_op(op);
 	case OP_REMAP:		return remap_op(op);
+	case OP_URING_NOTIFY:	return uring_op(t, op, VIPC_IOC_NOTIFY);
+	case OP_URING_CANCEL:	return cancel_op(t, op);
+	case OP_RING:		return ring_op(t, op);
+	case OP_REAP:		return reap_op(t, op);
 	default:
 		vt_pause_us(op->value * 4u);
 		return 0;
@@ -160,15 +182,17 @@ static void *task_main(void *data)
 		while (vp_get(&t->request) == done)
 			futex_wait(&t->request, done, 1000000);
 		done = vp_get(&t->request);
-		fail = t->op.fail & FAIL_MASK;
+		fail = t->ending ? 0 : t->op.fail & FAIL_MASK;
 		if (t->trace)
 			t->trace[0] = 0;
-		if (fail)
+		if (fail) {
+			vp_set(&run.injected, true);
 			set_fail(t, fail);
-		ret = do_op(t, &t->op);
+		}
+		ret = t->ending ? end_ring(t, t->ending) : do_op(t, &t->op);
 		if (fail)
 			set_fail(t, 0);
-		if (shared->verbose)
+		if (shared->verbose && !t->ending)
 			say(t, ret);
 		vp_add(&shared->ops, 1);
 		vp_add(&shared->succeeded, ret >= 0);
@@ -234,9 +258,28 @@ static void close_slots(unsigned long *trace)
 		if (fd < 0)
 			continue;
 		vt_shutdown(fd);
-		close(fd);
+		close_slot(fd);
 		merge_trace(trace, OP_CLOSE);
 	}
+}
+
+/* What its task is to do with the ring that it may have; the task is idle. */
+static void order_ending(struct task *t, int how)
+{
+	uint32_t answer = vp_get(&t->answer);
+
+	t->ending = how;
+	futex_post(&t->request, answer + 1);
+	while (!is_idle(t))
+		futex_wait(&t->answer, answer, 100000);
+	t->ending = END_NOT;
+}
+
+static void end_rings(int how)
+{
+	for (int i = 0; run.rings && i < TASKS; i++)
+		if (is_idle(&tasks[i]) && tasks[i].ring)
+			order_ending(&tasks[i], how);
 }
 
 /* Everything comes to its end: true if no task is left in the kernel. */
@@ -249,9 +292,13 @@ static bool finish_program(unsigned long *trace)
 		busy = 0;
 		for (int i = 0; i < TASKS; i++)
 			busy += !end_task(&tasks[i]);
+		if (!turn)
+			end_rings(END_REAP);
 	}
 	/* what a task that blocked before has opened since */
 	close_slots(trace);
+	if (!busy)
+		end_rings(END_CLOSE);
 	fd = swap_fd(&run.epoll, -1);
 	if (fd >= 0)
 		close(fd);
@@ -273,6 +320,8 @@ static void begin_program(void)
 	memset(&run, 0, sizeof(run));
 	memset(run.slot, 0xff, sizeof(run.slot));
 	run.epoll = -1;
+	for (int i = 0; i < FLIGHTS; i++)
+		flights[i].ring = NULL;
 	memset(shared->note, 0, sizeof(shared->note));
 	shared->wild = 0;
 	shared->odd_reply = 0;
@@ -316,7 +365,7 @@ static _Noreturn void executor_main(void)
 	if (!enable_trace(fd, trace))
 		trace = NULL;
 	set_limits();
-	if (!make_file())
+	if (!make_file() || !make_flights())
 		_exit(11);
 	for (int i = 0; i < TASKS; i++)
 		if (!start_task(i))

@@ -229,6 +229,9 @@ static void report(void)
 	printf("%llu operations (%llu succeeded), %llu KiB and %llu descriptors received, ",
 	       (unsigned long long)shared->ops, (unsigned long long)shared->succeeded,
 	       (unsigned long long)shared->bytes >> 10, (unsigned long long)shared->fds);
+	printf("%llu commands of io_uring's ended (%llu succeeded), ",
+	       (unsigned long long)shared->commands,
+	       (unsigned long long)shared->completed);
 	printf("%u points, %u edges, %d in the corpus\n", shared->points,
 	       shared->edges, nr_corpus);
 	fflush(stdout);

@@ -182,6 +182,8 @@ static void set_fds(const struct memory *mem, const struct op *op, struct vipc_x
 		memcpy(fds, single, n * sizeof(*fds));
 		if (vp_get(&run.epoll) >= 0)
 			fds[0] = vp_get(&run.epoll);
+		if (op->more & 2 && mem->ring_fd)
+			fds[0] = *mem->ring_fd;
 	} else if (what > 6) {
 		n = 1;
 		fds[0] = single[what - 7];

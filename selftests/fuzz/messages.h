@@ -60,27 +60,90 @@ static void note_outcome(const struct op *op, unsigned long cmd, uint64_t tag,
 	}
 }
 
-static int message_op(const struct memory *mem, const struct op *op, unsigned long cmd)
-{
-	struct vipc_msg *at = address(mem, op), m;
-	bool known = in_range(mem, at, sizeof(m));
-	uint64_t tag = sends(cmd) ? new_tag() : 0;
-	int ret;
+/* The message of @op, where the kernel is to find it. */
+struct sent {
+	unsigned long cmd;
+	void *at;
+	bool known;		/* only we and the kernel write there */
+	uint64_t tag;
+	struct vipc_xmsg x;	/* as it was put there */
+	struct room room;
+};
 
-	if (sends(cmd) && !tag)
+static bool has_bytes(unsigned long cmd)
+{
+	return _IOC_SIZE(cmd) == sizeof(struct vipc_xmsg);
+}
+
+/* What is no answer is as it was; after an error that is all but @msg. */
+static void check_unchanged(struct vipc_xmsg was, const struct vipc_xmsg *is,
+			    unsigned long cmd, int ret)
+{
+	size_t from = offsetof(struct vipc_xmsg, tx_buf);
+
+	if (!ret && cmd != VIPC_IOC_SEND_X && cmd != VIPC_IOC_REPLY_X) {
+		was.rx_len = is->rx_len;
+		was.rx_nfds = is->rx_nfds;
+	}
+	if (!ret && receives(cmd)) {
+		was.reply_len = is->reply_len;
+		was.reply_nfds = is->reply_nfds;
+	}
+	if (memcmp((const char *)&was + from, (const char *)is + from,
+		   sizeof(was) - from) || was.msg.deadline_ns != is->msg.deadline_ns)
+		wrong("a structure has changed where it must not", _IOC_NR(cmd));
+}
+
+/*
+ * What @ret must have made of it. Elsewhere nobody can see what came, so the oracle
+ * says nothing.
+ */
+static void look_at_message(const struct op *op, const struct sent *s, int ret)
+{
+	struct vipc_xmsg is;
+
+	if (!s->known)
+		return;
+	if (!has_bytes(s->cmd)) {
+		memcpy(&is.msg, s->at, sizeof(is.msg));
+		note_outcome(op, s->cmd, s->tag, ret, &is.msg, NULL, NULL);
+		return;
+	}
+	memcpy(&is, s->at, sizeof(is));
+	check_unchanged(s->x, &is, s->cmd, ret);
+	note_outcome(op, s->cmd, s->tag, ret, &is.msg, &is, &s->room);
+}
+
+static int put_message(const struct memory *mem, const struct op *op,
+		       unsigned long cmd, struct sent *s)
+{
+	struct vipc_msg *m = &s->x.msg;
+
+	s->cmd = cmd;
+	s->at = address(mem, op);
+	s->known = in_range(mem, s->at, sizeof(*m));
+	s->tag = sends(cmd) ? new_tag() : 0;
+	if (sends(cmd) && !s->tag)
 		return -ENOSPC;
-	m = words_of(op, tag);
-	shared->note[tag].calls = cmd == VIPC_IOC_CALL;
-	if (known)
-		memcpy(at, &m, sizeof(m));
+	*m = words_of(op, s->tag);
+	shared->note[s->tag].calls = cmd == VIPC_IOC_CALL;
+	if (s->known)
+		memcpy(s->at, m, sizeof(*m));
 	else if (cmd != VIPC_IOC_RECV)
-		note_unknown(mem, at);
-	ret = vt_ioctl(slot_fd(op->slot), cmd, at);
-	/* elsewhere nobody can see what came, so the oracle says nothing */
-	if (!known)
+		note_unknown(mem, s->at);
+	return 0;
+}
+
+static int message_op(const struct memory *mem, const struct op *op,
+		      unsigned long cmd)
+{
+	struct sent s;
+	int ret = put_message(mem, op, cmd, &s);
+
+	if (ret)
 		return ret;
-	memcpy(&m, at, sizeof(m));
-	note_outcome(op, cmd, tag, ret, &m, NULL, NULL);
+	ret = vt_ioctl(slot_fd(op->slot), cmd, s.at);
+	look_at_message(op, &s, ret);
 	return ret;
 }
 
@@ -119,57 +182,47 @@ static void fill_xmsg(const struct memory *mem, const struct op *op, unsigned lo
 	note->room_nfds = x->rx_nfds < VIPC_MAX_FDS ? x->rx_nfds : VIPC_MAX_FDS;
 }
 
-/* What is no answer is as it was; after an error that is all but @msg. */
-static void check_unchanged(struct vipc_xmsg was, const struct vipc_xmsg *is,
-			    unsigned long cmd, int ret)
+static int put_xmessage(const struct memory *mem, const struct op *op,
+			unsigned long cmd, struct sent *s)
 {
-	size_t from = offsetof(struct vipc_xmsg, tx_buf);
-
-	if (!ret && cmd != VIPC_IOC_SEND_X && cmd != VIPC_IOC_REPLY_X) {
-		was.rx_len = is->rx_len;
-		was.rx_nfds = is->rx_nfds;
-	}
-	if (!ret && receives(cmd)) {
-		was.reply_len = is->reply_len;
-		was.reply_nfds = is->reply_nfds;
-	}
-	if (memcmp((const char *)&was + from, (const char *)is + from,
-		   sizeof(was) - from) || was.msg.deadline_ns != is->msg.deadline_ns)
-		wrong("a structure has changed where it must not", _IOC_NR(cmd));
-}
-
-static int xmessage_op(const struct memory *mem, const struct op *op, unsigned long cmd)
-{
-	struct room room = { .keep = op->more & 0x20 ? op->other % SLOTS : SLOTS };
-	struct vipc_xmsg *at = address(mem, op), x, y;
-	bool known = in_range(mem, at, sizeof(x));
-	uint64_t tag = sends(cmd) ? new_tag() : 0;
-	int ret;
-
-	if (sends(cmd) && !tag)
+	s->cmd = cmd;
+	s->room = (struct room){
+		.keep = op->more & 0x20 ? op->other % SLOTS : SLOTS,
+	};
+	s->at = address(mem, op);
+	s->known = in_range(mem, s->at, sizeof(s->x));
+	s->tag = sends(cmd) ? new_tag() : 0;
+	if (sends(cmd) && !s->tag)
 		return -ENOSPC;
-	fill_xmsg(mem, op, cmd, &x, tag, &room);
-	x.msg = words_of(op, tag);
-	shared->note[tag].calls = cmd == VIPC_IOC_CALL_X;
-	if (known) {
-		memcpy(at, &x, sizeof(x));
+	fill_xmsg(mem, op, cmd, &s->x, s->tag, &s->room);
+	s->x.msg = words_of(op, s->tag);
+	shared->note[s->tag].calls = cmd == VIPC_IOC_CALL_X;
+	if (s->known) {
+		memcpy(s->at, &s->x, sizeof(s->x));
 	} else {
 		vp_set(&run.strays, true);
 		if (cmd != VIPC_IOC_RECV_X)
-			note_unknown(mem, at);
+			note_unknown(mem, s->at);
 	}
-	ret = vt_ioctl(slot_fd(op->slot), cmd, at);
-	if (!known)
+	return 0;
+}
+
+static int xmessage_op(const struct memory *mem, const struct op *op,
+		       unsigned long cmd)
+{
+	struct sent s;
+	int ret = put_xmessage(mem, op, cmd, &s);
+
+	if (ret)
 		return ret;
-	memcpy(&y, at, sizeof(y));
-	check_unchanged(x, &y, cmd, ret);
-	note_outcome(op, cmd, tag, ret, &y.msg, &y, &room);
+	ret = vt_ioctl(slot_fd(op->slot), cmd, s.at);
+	look_at_message(op, &s, ret);
 	return ret;
 }
 
 /* ---- notifications ---- */
 
-static int notify_op(const struct memory *mem, const struct op *op)
+static void *put_bits(const struct memory *mem, const struct op *op)
 {
 	uint64_t *at = address(mem, op), bits = 1ull << (op->value & 63);
 
@@ -183,6 +236,13 @@ static int notify_op(const struct memory *mem, const struct op *op)
 	} else {
 		note_unknown(mem, at);
 	}
+	return at;
+}
+
+static int notify_op(const struct memory *mem, const struct op *op)
+{
+	void *at = put_bits(mem, op);
+
 	return vt_ioctl(slot_fd(op->slot), VIPC_IOC_NOTIFY, at);
 }
 

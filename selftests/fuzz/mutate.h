@@ -26,6 +26,9 @@ static uint8_t random_kind(void)
 		OP_REPLY, OP_REPLY_RECV, OP_SEND_X, OP_SEND_X, OP_RECV_X,
 		OP_RECV_X, OP_RECV_X, OP_CALL_X, OP_CALL_X, OP_REPLY_X,
 		OP_REPLY_RECV_X, OP_REPLY_RECV_X, OP_NOTIFY, OP_CLOSE,
+		OP_URING_SEND, OP_URING_RECV, OP_URING_CALL, OP_URING_REPLY_RECV,
+		OP_URING_SEND_X, OP_URING_RECV_X, OP_URING_CALL_X,
+		OP_URING_REPLY_RECV_X, OP_URING_CANCEL, OP_REAP, OP_REAP,
 	};
 
 	return dice(2) ? often[dice(sizeof(often))] : (uint8_t)dice(NR_KINDS);
@@ -42,6 +45,24 @@ static void shape_payload(struct op *op)
 		op->fds &= 0xf0;
 	if (dice(2))
 		op->fds = (uint8_t)((op->fds & 0x0f) | 0xc0);
+}
+
+/* Mostly by the task itself, to the first ring: so that there is one to meet in. */
+static void shape_command(struct op *op)
+{
+	static const uint8_t ways[] = {
+		SQE_ASYNC, SQE_FIXED, SQE_LINK, SQE_LATER, SQE_ODD, SQE_FIXED | SQE_ASYNC,
+	};
+
+	if (op->kind < OP_URING_SEND || op->kind >= NR_KINDS)
+		return;
+	op->task = (uint8_t)(dice(3) ? 0 : dice(TASKS));
+	if (!dice(4))
+		op->task |= ways[dice(sizeof(ways))];
+	if (op->kind == OP_URING_CANCEL && dice(2))
+		op->value = (uint8_t)dice(2);
+	if (op->kind == OP_URING_CANCEL && dice(2))
+		op->flags &= 0xf8;
 }
 
 static struct op random_op(void)
@@ -61,6 +82,7 @@ static struct op random_op(void)
 		op.flags &= 0xfe;
 	op.fail = dice(10) ? 0 : (uint8_t)(1 + dice(dice(2) ? 15 : FAIL_MASK));
 	shape_payload(&op);
+	shape_command(&op);
 	if (op.kind == OP_CONFIG && dice(4))
 		op.flags = (uint8_t)((op.flags & 0x0c) | VIPC_CONFIG_MAX_LEN |
 				     VIPC_CONFIG_MAX_FDS);

@@ -247,10 +247,29 @@ static void look_at_fds(bool at_start)
 	}
 }
 
+/* io_uring ends what a ring has left by and by. */
+static void check_rings(void)
+{
+	uint64_t limit = vt_now_ns() + 8 * VT_NSEC;
+
+	while (vt_stat_value("capabilities") > 0) {
+		vt_pause_us(500);
+		if (vt_now_ns() < limit)
+			continue;
+		if (vp_get(&run.endless))
+			vp_set(&shared->stuck, 1);
+		else
+			wrong("capabilities are left, though all rings are closed", 0);
+		return;
+	}
+}
+
 /* All tasks are idle, and everything they had is closed. */
 static void check_end(void)
 {
 	look_at_fds(false);
+	if (vp_get(&run.rings))
+		check_rings();
 	if (vp_get(&shared->large) && vx_pinned_kib() > 0)
 		wrong("memory is still pinned, KiB", (uint64_t)vx_pinned_kib());
 }

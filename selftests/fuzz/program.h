@@ -11,6 +11,7 @@
 
 #define VT_NO_HARNESS
 #include "../vipc_payload.h"
+#include "../vipc_rings.h"
 
 #define MAX_OPS		24
 #define TASKS		4
@@ -27,6 +28,12 @@ enum kind {
 	OP_REVOKE, OP_SHUTDOWN, OP_INFO, OP_CLOSE, OP_DUP, OP_SIGNAL, OP_RAW,
 	/* what a process of its own does not do */
 	OP_LOOK, OP_PASS, OP_CHILD, OP_PROTECT, OP_REMAP, OP_EPOLL, OP_PAUSE,
+	/* io_uring: what is submitted to the task's ring, and the ring itself */
+	OP_URING_SEND, OP_URING_RECV, OP_URING_CALL, OP_URING_REPLY,
+	OP_URING_REPLY_RECV,
+	OP_URING_SEND_X, OP_URING_RECV_X, OP_URING_CALL_X, OP_URING_REPLY_X,
+	OP_URING_REPLY_RECV_X,
+	OP_URING_NOTIFY, OP_URING_CANCEL, OP_RING, OP_REAP,
 	NR_KINDS,
 };
 
@@ -35,11 +42,23 @@ static const char *const kind_names[NR_KINDS] = {
 	"send_x", "recv_x", "call_x", "reply_x", "reply_recv_x", "notify",
 	"config", "poll", "revoke", "shutdown", "info", "close", "dup", "signal",
 	"raw", "look", "pass", "child", "protect", "remap", "epoll", "pause",
+	"uring_send", "uring_recv", "uring_call", "uring_reply",
+	"uring_reply_recv", "uring_send_x", "uring_recv_x", "uring_call_x",
+	"uring_reply_x", "uring_reply_recv_x", "uring_notify", "uring_cancel",
+	"ring", "reap",
 };
+
+/* In op->task. */
+#define SQE_ASYNC	0x04	/* to a worker of io_uring's */
+#define SQE_FIXED	0x08	/* through the file registered for the slot */
+#define SQE_LINK	0x10	/* the next one waits for the end of this one */
+#define SQE_LATER	0x20	/* submitted with the next one */
+#define SQE_ODD		0x40	/* not what vipc expects */
 
 struct op {
 	uint8_t kind;
 	uint8_t task;		/* low bits: whose; 0x80: do not wait for its end */
+				/* of io_uring's: SQE_* */
 	uint8_t slot;		/* the capability */
 	uint8_t other;		/* the slot of a new one, the task of a signal */
 	uint8_t flags;		/* of the message; rights of a new capability */
@@ -88,6 +107,7 @@ struct shared {
 	struct note note[MAX_TAGS];
 	uint64_t ops, succeeded;
 	uint64_t bytes, fds;		/* received, and found right */
+	uint64_t commands, completed;	/* of io_uring's, and with success */
 	char complaint[200];
 	uint8_t edge[MAP_SIZE], point[MAP_SIZE];
 };

@@ -19,6 +19,7 @@ struct memory {
 	struct vipc_msg *area;		/* two pages: the second faults */
 	uint8_t *tx, *rx;		/* for bytes: see memory.h */
 	uint8_t *loose;			/* anybody may take it away at any time */
+	const int *ring_fd;		/* of the task that uses it; NULL: no ring */
 };
 
 struct task {
@@ -29,6 +30,8 @@ struct task {
 	int fail_fd;
 	unsigned long *trace;		/* NULL: no KCOV */
 	struct memory own;
+	struct ring *ring;		/* NULL: none; only the task itself uses it */
+	int ending;			/* instead of @op, its ring: enum ending */
 };
 
 /* The state of one program. */
@@ -40,6 +43,10 @@ static struct {
 	int epoll;
 	bool strays;	/* descriptors came of which nobody knows the numbers */
 	bool remapped;	/* memory is not what it was */
+	bool injected;	/* failures were asked for */
+	bool rings;	/* there was a ring: what was submitted may end late */
+	bool endless;	/* a worker of io_uring's may wait for a kill */
+	uint32_t closing, closed;	/* how many descriptors of capabilities */
 } run;
 
 static struct task tasks[TASKS];
@@ -103,6 +110,17 @@ static int swap_fd(int *p, int fd)
 	return __atomic_exchange_n(p, fd, __ATOMIC_ACQ_REL);
 }
 
+/* What is submitted meanwhile may or may not be seen by it. */
+static int close_slot(int fd)
+{
+	int ret;
+
+	vp_add(&run.closing, 1);
+	ret = close(fd);
+	vp_add(&run.closed, 1);
+	return ret;
+}
+
 /* Whatever was there is closed. */
 static void set_slot(uint8_t slot, int fd)
 {
@@ -112,7 +130,7 @@ static void set_slot(uint8_t slot, int fd)
 		return;
 	old = swap_fd(&run.slot[slot % SLOTS], fd);
 	if (old >= 0)
-		close(old);
+		close_slot(old);
 }
 
 /* Where the structure is: mostly where it should be. */
