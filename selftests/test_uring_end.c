@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <dirent.h>
 
+#include "vipc_payload.h"
 #include "vipc_procs.h"
 #include "vipc_rings.h"
 
@@ -195,6 +196,64 @@ TEST_F(ring_end, submitter_is_stopped)
 	EXPECT_EQ(VP_KILLED, vp_kill(pid));
 	EXPECT_EQ(0, vt_wait_until(!state_of_closer()));
 	ASSERT_EQ(0, io_uring_queue_init(ENTRIES, &self->ring, 0));
+}
+
+#define LEN	65536
+
+/*
+ * A command of a ring that nobody looks after got bytes whose sender has left. It goes
+ * on to wait for the next message, unless its capability was closed meanwhile.
+ */
+static int pass_over(struct io_uring *ring, int server, int client, struct vipc_xmsg *x)
+{
+	static uint8_t out[LEN], in[LEN];
+	struct vipc_xmsg m = vx_msg(1, out, LEN);
+	struct vt_op op = { 0 };
+	int ret = io_uring_queue_init(ENTRIES, ring, IORING_SETUP_SINGLE_ISSUER |
+						IORING_SETUP_DEFER_TASKRUN);
+
+	*x = (struct vipc_xmsg){ 0 };
+	vx_set_room(x, in, LEN);
+	m.msg.deadline_ns = vt_in_ms(50);
+	ret = ret ?: vt_submit(ring, server, VIPC_IOC_RECV_X, x, 1);
+	/* Not by this thread, which a ring interrupts that ends. */
+	ret = ret ?: vx_start(&op, client, VIPC_IOC_SEND_X, &m);
+	return ret ?: vx_end(&op);
+}
+
+TEST(message_passed_over)
+{
+	struct vipc_msg next = vt_msg(5);
+	struct io_uring ring;
+	int server, client;
+	struct vipc_xmsg x;
+
+	vt_need_uring();
+	ASSERT_EQ(0, vx_open(&server, &client, 7, LEN));
+	ASSERT_EQ(-ETIMEDOUT, pass_over(&ring, server, client, &x));
+	EXPECT_EQ(0, vt_receivers(client));
+	EXPECT_TRUE(vt_quiet(&ring));
+	EXPECT_EQ(1, vt_receivers(client));
+	EXPECT_EQ(0, vt_send(client, &next));
+	EXPECT_EQ(0, vt_result(&ring, 1));
+	EXPECT_TRUE(vt_msg_is(&x.msg, 5));
+	io_uring_queue_exit(&ring);
+}
+
+TEST(message_passed_over_and_closed)
+{
+	struct vipc_msg next = vt_msg(5);
+	struct io_uring ring;
+	int server, client;
+	struct vipc_xmsg x;
+
+	vt_need_uring();
+	ASSERT_EQ(0, vx_open(&server, &client, 7, LEN));
+	ASSERT_EQ(-ETIMEDOUT, pass_over(&ring, server, client, &x));
+	close(server);
+	EXPECT_EQ(-ECANCELED, vt_result(&ring, 1));
+	EXPECT_EQ(0, vt_wait_until(vt_send(client, &next) == -EPIPE));
+	io_uring_queue_exit(&ring);
 }
 
 TEST_HARNESS_MAIN

@@ -325,6 +325,30 @@ static bool vipc_flush_step(struct vipc_cap *cap, const void *files)
 }
 
 /**
+ * vipc_async_wait_again() - likewise, after a message that nobody can have
+ * @a: as for vipc_async_wait()
+ *
+ * While it had that one, a close() did not find it. One that comes now finds it, or has
+ * cleared its place in the table before we look.
+ *
+ * Context: may sleep; in the task that has submitted it; the ring's lock is held; takes
+ * the endpoint's, and the table's.
+ */
+void vipc_async_wait_again(struct vipc_async *a)
+{
+	struct vipc_endpoint *ep = a->op.cap->endpoint;
+
+	vipc_async_wait(a);
+	/* A task that has got another table since then has closed nothing in this one. */
+	if (a->key.files != current->files ||
+	    iterate_fd(current->files, 0, vipc_same_file, a->cmd->file))
+		return;
+	spin_lock(&ep->lock);
+	vipc_async_end(&a->op, -ECANCELED);
+	vipc_endpoint_unlock(ep);
+}
+
+/**
  * vipc_async_flush() - a process closes a descriptor
  * @file: of a capability
  * @id: the table in which the descriptor was, and is not any more

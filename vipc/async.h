@@ -129,6 +129,7 @@ static inline struct vipc_async **vipc_async_slot(struct io_uring_cmd *cmd)
 
 /* async.c */
 void vipc_async_wait(struct vipc_async *a);
+void vipc_async_wait_again(struct vipc_async *a);
 void vipc_async_end_timer(struct vipc_async *a);
 int vipc_async_cancel(struct vipc_cap *cap, struct io_uring_cmd *cmd, u64 msg);
 void vipc_async_abort(struct io_uring_cmd *cmd, unsigned int issue_flags);

@@ -68,7 +68,7 @@ static int vipc_async_keep_x(struct vipc_async *a, int err)
 			err = vipc_async_receive(a, false);
 	}
 	if (err == -EINPROGRESS) {
-		vipc_async_wait(a);
+		vipc_async_wait_again(a);
 		return -EIOCBQUEUED;
 	}
 	return vipc_end_receive_x(op, uxmsg, a->replied, faulted, err);
