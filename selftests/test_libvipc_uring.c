@@ -124,6 +124,34 @@ TEST_F(ring, send_and_recv)
 }
 
 /* Client and server in one thread. */
+/* What is prepared, and not submitted yet, while completions are looked for. */
+TEST_F(ring, looked_for_before_it_is_submitted)
+{
+	struct vipc_xmsg out[2] = { { .msg = vt_msg(1) }, { .msg = vt_msg(2) } };
+	struct vipc_msg in[2] = { 0 };
+	struct io_uring_sqe *sqe;
+	uint64_t seen = 0, tag;
+	int res;
+
+	submit(0, recv, self->server, &in[0]);
+	sqe = io_uring_get_sqe(&self->ring);
+	ASSERT_NE(NULL, sqe);
+	vipc_prep_recv(sqe, self->server, &in[1]);
+	sqe->user_data = 1;
+	EXPECT_TRUE(quiet(self->vu));
+	ASSERT_LE(0, vipc_uring_submit(self->vu));
+	for (int i = 0; i < 2; i++) {
+		struct vt_op op = { 0 };
+
+		ASSERT_EQ(0, vx_start(&op, self->client, VIPC_IOC_SEND_X, &out[i]));
+		ASSERT_EQ(0, next(self->vu, &tag, &res));
+		EXPECT_EQ(0, res);
+		EXPECT_EQ(0, vx_end(&op));
+		seen |= 1u << tag;
+	}
+	EXPECT_EQ(3, seen);
+}
+
 TEST_F(ring, call)
 {
 	struct vipc_msg call, in = { 0 };

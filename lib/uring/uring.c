@@ -110,17 +110,6 @@ static void end_op(struct op *op, int res)
 	vu->last = &op->next;
 }
 
-static struct io_uring_sqe *get_sqe(struct vipc_uring *vu)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(vu->ring);
-
-	if (!sqe) {
-		io_uring_submit(vu->ring);
-		sqe = io_uring_get_sqe(vu->ring);
-	}
-	return sqe;
-}
-
 static void prep_poll(struct io_uring_sqe *sqe, int fd, unsigned int number)
 {
 	io_uring_prep_poll_add(sqe, fd, POLLIN);
@@ -382,6 +371,23 @@ static int turn_all(struct vipc_uring *vu)
 
 /* ---- from CQEs to others ---- */
 
+/* What the program has prepared is in the same queue, and has to be turned first. */
+static int submit(struct vipc_uring *vu)
+{
+	int ret = turn_all(vu);
+
+	return ret ? ret : io_uring_submit(vu->ring);
+}
+
+static struct io_uring_sqe *get_sqe(struct vipc_uring *vu)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(vu->ring);
+
+	if (!sqe && submit(vu) >= 0)
+		sqe = io_uring_get_sqe(vu->ring);
+	return sqe;
+}
+
 static void remove_poll(struct op *op)
 {
 	struct io_uring_sqe *sqe = get_sqe(op->vu);
@@ -496,8 +502,13 @@ static int next_cqe(struct vipc_uring *vu, struct io_uring_cqe **cqe, bool wait)
 			return 0;
 		}
 		arm(vu);
-		if (io_uring_sq_ready(vu->ring))
-			io_uring_submit(vu->ring);
+		if (io_uring_sq_ready(vu->ring)) {
+			ret = submit(vu);
+			if (ret == -ENOMEM)
+				return ret;
+			if (vu->ended)
+				continue;
+		}
 		ret = wait ? wait_until(vu, cqe, deadline) :
 			     io_uring_peek_cqe(vu->ring, cqe);
 		if (ret == -EAGAIN && wait)
@@ -550,9 +561,7 @@ EXPORT void vipc_uring_emulate(struct vipc_uring *vu)
 
 EXPORT int vipc_uring_submit(struct vipc_uring *vu)
 {
-	int ret = turn_all(vu);
-
-	return ret ? ret : io_uring_submit(vu->ring);
+	return submit(vu);
 }
 
 EXPORT int vipc_uring_submit_and_wait(struct vipc_uring *vu, unsigned int nr)
