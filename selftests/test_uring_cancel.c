@@ -52,33 +52,19 @@ FIXTURE_TEARDOWN(cancel)
 	close(self->server);
 }
 
-/* Each operation, where it waits: how it is started and seen there. */
-static const unsigned long waiting[] = {
-	VIPC_IOC_SEND, VIPC_IOC_CALL, VIPC_IOC_RECV, VIPC_IOC_REPLY_RECV,
-};
-
-static bool sends(unsigned long cmd)
-{
-	return cmd == VIPC_IOC_SEND || cmd == VIPC_IOC_CALL;
-}
-
-#define wait_queued(self, cmd, n)					\
-	(sends(cmd) ? vt_wait_senders((self)->server, n) :		\
-		      vt_wait_receivers((self)->server, n))
-
 TEST_F(cancel, by_command)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(waiting); i++) {
-		int fd = sends(waiting[i]) ? self->client : self->server;
+	for (size_t i = 0; i < ARRAY_SIZE(vt_waiting); i++) {
+		int fd = vt_sends(vt_waiting[i]) ? self->client : self->server;
 		struct vipc_msg m = vt_msg(i), other = { 0 };
 		uint64_t tags[2];
 		int res[2];
 
 		m.flags = 0xabcd0000;
-		ASSERT_EQ(0, vt_submit(&self->ring, fd, waiting[i], &m, 1));
-		ASSERT_EQ(0, wait_queued(self, waiting[i], 1));
+		ASSERT_EQ(0, vt_submit(&self->ring, fd, vt_waiting[i], &m, 1));
+		ASSERT_EQ(0, vt_wait_queued(self->server, vt_waiting[i], 1));
 		EXPECT_EQ(-ENOENT, vt_cancel(&self->ring, fd, &other));
-		EXPECT_EQ(-ENOENT, vt_cancel(&self->ring, sends(waiting[i]) ?
+		EXPECT_EQ(-ENOENT, vt_cancel(&self->ring, vt_sends(vt_waiting[i]) ?
 					     self->server : self->client, &m));
 		ASSERT_EQ(0, vt_submit(&self->ring, fd, VIPC_URING_CANCEL, &m, 2));
 		for (int j = 0; j < 2; j++)
@@ -88,7 +74,7 @@ TEST_F(cancel, by_command)
 		EXPECT_EQ(0, res[tags[1] == 2]);
 		EXPECT_EQ(0xabcd0000, m.flags);
 		EXPECT_TRUE(vt_msg_is(&m, i));
-		ASSERT_EQ(0, wait_queued(self, waiting[i], 0));
+		ASSERT_EQ(0, vt_wait_queued(self->server, vt_waiting[i], 0));
 		EXPECT_EQ(-ENOENT, vt_cancel(&self->ring, fd, &m));
 	}
 }
@@ -169,13 +155,13 @@ TEST_F(cancel, async_cancel_finds_nothing)
 
 TEST_F(cancel, deadline)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(waiting); i++) {
-		int fd = sends(waiting[i]) ? self->client : self->server;
+	for (size_t i = 0; i < ARRAY_SIZE(vt_waiting); i++) {
+		int fd = vt_sends(vt_waiting[i]) ? self->client : self->server;
 		struct vipc_msg m = vt_msg(i);
 		uint64_t deadline = vt_in_ms(150);
 
 		m.deadline_ns = deadline;
-		ASSERT_EQ(0, vt_submit(&self->ring, fd, waiting[i], &m, 1));
+		ASSERT_EQ(0, vt_submit(&self->ring, fd, vt_waiting[i], &m, 1));
 		EXPECT_EQ(-ETIMEDOUT, vt_result(&self->ring, 1));
 		EXPECT_LE(deadline, vt_now_ns());
 		EXPECT_EQ(0, m.flags);
@@ -208,9 +194,9 @@ TEST_F(cancel, revoked)
 
 		ASSERT_LE(0, fd);
 		for (int j = 0; j < 4; j++)
-			ASSERT_EQ(0, vt_submit(&self->ring, fd, waiting[2 * i + j % 2],
+			ASSERT_EQ(0, vt_submit(&self->ring, fd, vt_waiting[2 * i + j % 2],
 					       &m[j], 1));
-		ASSERT_EQ(0, wait_queued(self, waiting[2 * i], 4));
+		ASSERT_EQ(0, vt_wait_queued(self->server, vt_waiting[2 * i], 4));
 		ASSERT_EQ(0, vt_revoke(self->server));
 		for (int j = 0; j < 4; j++)
 			EXPECT_EQ(-EKEYREVOKED, vt_result(&self->ring, 1));
@@ -249,10 +235,10 @@ static int fill(struct io_uring *ring, int server, int client)
 	int err = 0;
 
 	for (size_t i = 0; i < 40 && !err; i++) {
-		unsigned long cmd = waiting[i % 2 + (i >= 20 ? 2 : 0)];
+		unsigned long cmd = vt_waiting[i % 2 + (i >= 20 ? 2 : 0)];
 
 		m[i] = (struct vipc_msg){ .deadline_ns = i & 4 ? vt_in_ms(1000000) : 0 };
-		err = vt_submit(ring, sends(cmd) ? client : server, cmd, &m[i], i);
+		err = vt_submit(ring, vt_sends(cmd) ? client : server, cmd, &m[i], i);
 		/* Receivers of what was sent, then those who wait. */
 	}
 	return err;

@@ -39,20 +39,6 @@ FIXTURE_TEARDOWN(ring_end)
 	close(self->server);
 }
 
-static const unsigned long waiting[] = {
-	VIPC_IOC_SEND, VIPC_IOC_CALL, VIPC_IOC_RECV, VIPC_IOC_REPLY_RECV,
-};
-
-static bool sends(unsigned long cmd)
-{
-	return cmd == VIPC_IOC_SEND || cmd == VIPC_IOC_CALL;
-}
-
-static int wait_queued(int server, unsigned long cmd, uint32_t n)
-{
-	return sends(cmd) ? vt_wait_senders(server, n) : vt_wait_receivers(server, n);
-}
-
 /* A worker of io_uring's runs the blocking operation, and that can be interrupted. */
 TEST_F(ring_end, worker)
 {
@@ -62,13 +48,13 @@ TEST_F(ring_end, worker)
 	int res;
 
 	/* Not the same number twice: a worker may not have done with the last one. */
-	for (size_t i = 0; i < ARRAY_SIZE(waiting); i++) {
-		sqe = vt_prep(&self->ring, sends(waiting[i]) ? self->client :
-			      self->server, waiting[i], &m, 10 + i);
+	for (size_t i = 0; i < ARRAY_SIZE(vt_waiting); i++) {
+		sqe = vt_prep(&self->ring, vt_sends(vt_waiting[i]) ? self->client :
+			      self->server, vt_waiting[i], &m, 10 + i);
 		ASSERT_NE(NULL, sqe);
 		sqe->flags |= IOSQE_ASYNC;
 		ASSERT_LE(1, io_uring_submit(&self->ring));
-		ASSERT_EQ(0, wait_queued(self->server, waiting[i], 1));
+		ASSERT_EQ(0, vt_wait_queued(self->server, vt_waiting[i], 1));
 		sqe = io_uring_get_sqe(&self->ring);
 		ASSERT_NE(NULL, sqe);
 		io_uring_prep_cancel64(sqe, 10 + i, 0);
@@ -78,7 +64,7 @@ TEST_F(ring_end, worker)
 			ASSERT_EQ(0, vt_next(&self->ring, &tag, &res));
 			EXPECT_EQ(tag == 2 ? -EALREADY : -EINTR, res);
 		}
-		ASSERT_EQ(0, wait_queued(self->server, waiting[i], 0));
+		ASSERT_EQ(0, vt_wait_queued(self->server, vt_waiting[i], 0));
 	}
 	/* And the end of the ring does so, too. */
 	sqe = vt_prep(&self->ring, self->server, VIPC_IOC_RECV, &m, 1);

@@ -101,6 +101,21 @@ static inline int vt_cancel(struct io_uring *ring, int fd, const void *arg)
 	return ret ? ret : vt_result(ring, 0xcaca);
 }
 
+/* The operations that can wait, and how they are seen to do so. */
+static const unsigned long vt_waiting[] = {
+	VIPC_IOC_SEND, VIPC_IOC_CALL, VIPC_IOC_RECV, VIPC_IOC_REPLY_RECV,
+};
+
+static inline bool vt_sends(unsigned long cmd)
+{
+	return cmd == VIPC_IOC_SEND || cmd == VIPC_IOC_CALL;
+}
+
+static inline int vt_wait_queued(int server, unsigned long cmd, uint32_t n)
+{
+	return vt_sends(cmd) ? vt_wait_senders(server, n) : vt_wait_receivers(server, n);
+}
+
 /* Has this kernel native commands? If not, the test is to be skipped. */
 static inline bool vt_has_uring(void)
 {
