@@ -25,15 +25,11 @@ FIXTURE_SETUP(failnth)
 	vt_need_uring();
 	self->nth = vi_open();
 	ASSERT_LE(0, self->nth);
-	self->fd = vt_open();
-	ASSERT_LE(0, self->fd);
-	self->cap = vt_derive(self->fd, VIPC_RIGHT_SEND, 7);
-	ASSERT_LE(0, self->cap);
 	self->dropped = vt_stat_value("dropped");
 	/* What is completed is so in our system call, where it can be made to fail. */
-	ASSERT_EQ(0, io_uring_queue_init(8, &self->ring,
-					 IORING_SETUP_SINGLE_ISSUER |
-					 IORING_SETUP_DEFER_TASKRUN));
+	ASSERT_EQ(0, vt_ring_begin(&self->fd, &self->cap, VIPC_RIGHT_SEND,
+				   &self->ring, 8, IORING_SETUP_SINGLE_ISSUER |
+						   IORING_SETUP_DEFER_TASKRUN));
 }
 
 FIXTURE_TEARDOWN(failnth)
@@ -45,9 +41,7 @@ FIXTURE_TEARDOWN(failnth)
 	EXPECT_EQ(0, vt_receivers(self->fd));
 	EXPECT_EQ(0, vt_in_service(self->fd));
 	EXPECT_EQ(self->dropped, vt_stat_value("dropped"));
-	io_uring_queue_exit(&self->ring);
-	close(self->cap);
-	close(self->fd);
+	vt_ring_end(self->fd, self->cap, &self->ring);
 	close(self->nth);
 }
 

@@ -3,55 +3,7 @@
  * The operations as commands of io_uring's: each does what its ioctl does, without a
  * thread that waits.
  */
-#include "vipc_rings.h"
-
-#define ENTRIES	64
-
-FIXTURE(uring)
-{
-	int server;
-	int client;
-	struct io_uring ring;
-};
-
-FIXTURE_VARIANT(uring)
-{
-	unsigned int flags;
-};
-
-FIXTURE_VARIANT_ADD(uring, plain) {};
-
-/* Completions are posted when the thread asks for them. */
-FIXTURE_VARIANT_ADD(uring, deferred)
-{
-	.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-};
-
-/* A thread of the kernel's submits. */
-FIXTURE_VARIANT_ADD(uring, polled)
-{
-	.flags = IORING_SETUP_SQPOLL,
-};
-
-FIXTURE_SETUP(uring)
-{
-	self->ring.ring_fd = -1;
-	vt_need_uring();
-	self->server = vt_open();
-	ASSERT_GE(self->server, 0);
-	self->client = vt_derive(self->server, VIPC_RIGHT_SEND, 7);
-	ASSERT_GE(self->client, 0);
-	ASSERT_EQ(0, io_uring_queue_init(ENTRIES, &self->ring, variant->flags));
-}
-
-FIXTURE_TEARDOWN(uring)
-{
-	if (self->ring.ring_fd < 0)
-		return;
-	io_uring_queue_exit(&self->ring);
-	close(self->client);
-	close(self->server);
-}
+#include "vipc_ring_fixture.h"
 
 TEST_F(uring, send_finds_receiver)
 {

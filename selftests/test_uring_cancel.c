@@ -3,56 +3,11 @@
  * Commands of io_uring's that nobody answers: every way in which they end, and that
  * nothing of them is left.
  */
-#include "vipc_rings.h"
+#include "vipc_ring_fixture.h"
 
-#define ENTRIES	64
 #define RACES	300
 
-FIXTURE(cancel)
-{
-	int server;
-	int client;
-	struct io_uring ring;
-};
-
-FIXTURE_VARIANT(cancel)
-{
-	unsigned int flags;
-};
-
-FIXTURE_VARIANT_ADD(cancel, plain) {};
-
-FIXTURE_VARIANT_ADD(cancel, deferred)
-{
-	.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-};
-
-FIXTURE_VARIANT_ADD(cancel, polled)
-{
-	.flags = IORING_SETUP_SQPOLL,
-};
-
-FIXTURE_SETUP(cancel)
-{
-	self->ring.ring_fd = -1;
-	vt_need_uring();
-	self->server = vt_open();
-	ASSERT_GE(self->server, 0);
-	self->client = vt_derive(self->server, VIPC_RIGHT_SEND, 7);
-	ASSERT_GE(self->client, 0);
-	ASSERT_EQ(0, io_uring_queue_init(ENTRIES, &self->ring, variant->flags));
-}
-
-FIXTURE_TEARDOWN(cancel)
-{
-	if (self->ring.ring_fd < 0)
-		return;
-	io_uring_queue_exit(&self->ring);
-	close(self->client);
-	close(self->server);
-}
-
-TEST_F(cancel, by_command)
+TEST_F(uring, by_command)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(vt_waiting); i++) {
 		int fd = vt_sends(vt_waiting[i]) ? self->client : self->server;
@@ -80,7 +35,7 @@ TEST_F(cancel, by_command)
 }
 
 /* A call that was taken: it says so, and the answer is nobody's. */
-TEST_F(cancel, in_service)
+TEST_F(uring, in_service)
 {
 	struct vipc_msg m = vt_msg(1), in;
 	uint64_t tag;
@@ -100,7 +55,7 @@ TEST_F(cancel, in_service)
 }
 
 /* Another ring's operation is not found, even with the same message. */
-TEST_F(cancel, of_another_ring)
+TEST_F(uring, of_another_ring)
 {
 	struct io_uring other;
 	struct vipc_msg m = { 0 };
@@ -114,7 +69,7 @@ TEST_F(cancel, of_another_ring)
 }
 
 /* The same message twice is the caller's mistake: both can be cancelled. */
-TEST_F(cancel, same_message_twice)
+TEST_F(uring, same_message_twice)
 {
 	struct vipc_msg m = { 0 };
 	int canceled = 0, zero = 0, res;
@@ -137,7 +92,7 @@ TEST_F(cancel, same_message_twice)
 }
 
 /* io_uring's own way of cancelling does not reach commands: hence ours. */
-TEST_F(cancel, async_cancel_finds_nothing)
+TEST_F(uring, async_cancel_finds_nothing)
 {
 	struct io_uring_sqe *sqe;
 	struct vipc_msg m = { 0 };
@@ -153,7 +108,7 @@ TEST_F(cancel, async_cancel_finds_nothing)
 	EXPECT_EQ(1, vt_receivers(self->server));
 }
 
-TEST_F(cancel, deadline)
+TEST_F(uring, deadline)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(vt_waiting); i++) {
 		int fd = vt_sends(vt_waiting[i]) ? self->client : self->server;
@@ -172,7 +127,7 @@ TEST_F(cancel, deadline)
 }
 
 /* It counts while the submitter does something else, and in service. */
-TEST_F(cancel, deadline_in_service)
+TEST_F(uring, deadline_in_service)
 {
 	struct vipc_msg m = vt_msg(1), in;
 
@@ -186,7 +141,7 @@ TEST_F(cancel, deadline_in_service)
 	EXPECT_EQ(VIPC_MSG_DELIVERED, m.flags);
 }
 
-TEST_F(cancel, revoked)
+TEST_F(uring, revoked)
 {
 	for (size_t i = 0; i < 2; i++) {
 		int fd = vt_derive(self->server, VIPC_RIGHT_SEND | VIPC_RIGHT_RECV, 0);
@@ -206,7 +161,7 @@ TEST_F(cancel, revoked)
 	}
 }
 
-TEST_F(cancel, shutdown)
+TEST_F(uring, shutdown)
 {
 	struct vipc_msg m[2] = { 0 }, in;
 
@@ -244,7 +199,7 @@ static int fill(struct io_uring *ring, int server, int client)
 	return err;
 }
 
-TEST_F(cancel, ring_exit)
+TEST_F(uring, ring_exit)
 {
 	int second = vt_open();
 
@@ -257,7 +212,7 @@ TEST_F(cancel, ring_exit)
 	ASSERT_EQ(0, vt_wait_senders(self->server, 0));
 	ASSERT_EQ(0, vt_wait_receivers(second, 0));
 	close(second);
-	ASSERT_EQ(0, io_uring_queue_init(ENTRIES, &self->ring, 0));
+	ASSERT_EQ(0, io_uring_queue_init(URING_ENTRIES, &self->ring, 0));
 }
 
 /* What happens to the process that has submitted all this. */
@@ -270,7 +225,7 @@ static void child(unsigned int flags, enum fate fate, int server, int client,
 	struct io_uring mine;
 	char byte;
 
-	if (io_uring_queue_init(ENTRIES, &mine, flags) ||
+	if (io_uring_queue_init(URING_ENTRIES, &mine, flags) ||
 	    fill(&mine, server, client))
 		_exit(1);
 	if (read(go, &byte, 1) != 1)
@@ -283,7 +238,7 @@ static void child(unsigned int flags, enum fate fate, int server, int client,
 	_exit(3);
 }
 
-TEST_F(cancel, process_ends)
+TEST_F(uring, process_ends)
 {
 	for (int fate = 0; fate < FATES; fate++) {
 		int second = vt_open(), go[2];
@@ -317,7 +272,7 @@ TEST_F(cancel, process_ends)
 }
 
 /* The server is a process with nothing but commands in its ring, and dies. */
-TEST_F(cancel, server_dies)
+TEST_F(uring, server_dies)
 {
 	struct vipc_msg m = vt_msg(1);
 	struct vt_op op = { .msg = vt_msg(2) };
@@ -349,7 +304,7 @@ TEST_F(cancel, server_dies)
 }
 
 /* The last descriptor of the process is closed, its commands would pin the file. */
-TEST_F(cancel, closed)
+TEST_F(uring, closed)
 {
 	struct vipc_msg m[4] = { 0 }, call = vt_msg(1);
 	struct vt_op op = { .msg = vt_msg(2) };
@@ -378,7 +333,7 @@ TEST_F(cancel, closed)
 }
 
 /* Somebody else's descriptor for the same file does not keep what one has closed. */
-TEST_F(cancel, closed_but_for_a_fork)
+TEST_F(uring, closed_but_for_a_fork)
 {
 	struct vipc_msg m = { 0 };
 	pid_t pid = vt_fork();
@@ -404,7 +359,7 @@ TEST_F(cancel, closed_but_for_a_fork)
 }
 
 /* A child that closes what it inherited leaves the parent's commands alone. */
-TEST_F(cancel, closed_by_a_child)
+TEST_F(uring, closed_by_a_child)
 {
 	struct vipc_msg m = { 0 }, out = vt_msg(3);
 	pid_t pid;
@@ -424,7 +379,7 @@ TEST_F(cancel, closed_by_a_child)
 }
 
 /* What is registered with the ring stays usable through it, and so do its commands. */
-TEST_F(cancel, registered)
+TEST_F(uring, registered)
 {
 	struct vipc_msg m = { 0 }, out = vt_msg(3);
 	struct io_uring_sqe *sqe;
@@ -463,7 +418,7 @@ TEST_F(cancel, registered)
 }
 
 /* The module stays while commands are queued, though no descriptor is left. */
-TEST_F(cancel, module_stays)
+TEST_F(uring, module_stays)
 {
 	struct vipc_msg m = { 0 };
 	struct io_uring_sqe *sqe;
@@ -509,7 +464,7 @@ static void *answer(void *data)
 	}
 }
 
-TEST_F(cancel, races_with_answer)
+TEST_F(uring, races_with_answer)
 {
 	struct racer r = { .server = self->server };
 	int won = 0, lost = 0, delay = 0;

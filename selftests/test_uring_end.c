@@ -23,20 +23,13 @@ FIXTURE_SETUP(ring_end)
 {
 	self->ring.ring_fd = -1;
 	vt_need_uring();
-	self->server = vt_open();
-	ASSERT_LE(0, self->server);
-	self->client = vt_derive(self->server, VIPC_RIGHT_SEND, 7);
-	ASSERT_LE(0, self->client);
-	ASSERT_EQ(0, io_uring_queue_init(ENTRIES, &self->ring, 0));
+	ASSERT_EQ(0, vt_ring_begin(&self->server, &self->client, VIPC_RIGHT_SEND,
+				   &self->ring, ENTRIES, 0));
 }
 
 FIXTURE_TEARDOWN(ring_end)
 {
-	if (self->ring.ring_fd < 0)
-		return;
-	io_uring_queue_exit(&self->ring);
-	close(self->client);
-	close(self->server);
+	vt_ring_end(self->server, self->client, &self->ring);
 }
 
 /* A worker of io_uring's runs the blocking operation, and that can be interrupted. */

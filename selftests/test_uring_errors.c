@@ -19,25 +19,19 @@ FIXTURE_SETUP(errors)
 {
 	self->ring.ring_fd = -1;
 	vt_need_uring();
-	self->server = vt_open();
-	ASSERT_GE(self->server, 0);
-	self->client = vt_derive(self->server, VIPC_RIGHT_SEND, 7);
-	ASSERT_GE(self->client, 0);
+	ASSERT_EQ(0, vt_ring_begin(&self->server, &self->client, VIPC_RIGHT_SEND,
+				   &self->ring, 8, IORING_SETUP_SINGLE_ISSUER |
+						   IORING_SETUP_DEFER_TASKRUN));
 	self->nothing = vt_derive(self->server, 0, 0);
 	ASSERT_GE(self->nothing, 0);
-	ASSERT_EQ(0, io_uring_queue_init(8, &self->ring,
-					 IORING_SETUP_SINGLE_ISSUER |
-					 IORING_SETUP_DEFER_TASKRUN));
 }
 
 FIXTURE_TEARDOWN(errors)
 {
 	if (self->ring.ring_fd < 0)
 		return;
-	io_uring_queue_exit(&self->ring);
 	close(self->nothing);
-	close(self->client);
-	close(self->server);
+	vt_ring_end(self->server, self->client, &self->ring);
 }
 
 static const unsigned long messages[] = {

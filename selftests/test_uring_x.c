@@ -47,23 +47,19 @@ FIXTURE_SETUP(uring_x)
 	self->ring.ring_fd = -1;
 	vt_need_uring();
 	self->fds = vx_count_fds();
-	self->server = vt_open();
-	ASSERT_GE(self->server, 0);
+	ASSERT_EQ(0, vt_ring_begin(&self->server, &self->client,
+				   VIPC_RIGHT_SEND | VIPC_RIGHT_GRANT,
+				   &self->ring, 16, variant->flags));
 	ASSERT_EQ(0, vx_limits(self->server, ROOM, 8));
-	self->client = vt_derive(self->server, VIPC_RIGHT_SEND | VIPC_RIGHT_GRANT, 7);
-	ASSERT_GE(self->client, 0);
 	ASSERT_EQ(0, vx_buffers(ROOM, &self->out, &self->in, &self->back,
 				&self->answer));
-	ASSERT_EQ(0, io_uring_queue_init(16, &self->ring, variant->flags));
 }
 
 FIXTURE_TEARDOWN(uring_x)
 {
 	if (self->ring.ring_fd < 0)
 		return;
-	io_uring_queue_exit(&self->ring);
-	close(self->client);
-	close(self->server);
+	vt_ring_end(self->server, self->client, &self->ring);
 	EXPECT_EQ(self->fds, vx_count_fds());
 	/* A closed ring ends when a worker of the kernel's has come to it. */
 	EXPECT_EQ(0, vt_wait_until(vx_pinned_kib() == 0));

@@ -116,6 +116,33 @@ static inline int vt_wait_queued(int server, unsigned long cmd, uint32_t n)
 	return vt_sends(cmd) ? vt_wait_senders(server, n) : vt_wait_receivers(server, n);
 }
 
+/*
+ * What most of these tests begin with: an endpoint, a capability for it with @rights and
+ * badge 7, and a ring. 0 or -errno.
+ */
+static inline int vt_ring_begin(int *server, int *client, uint32_t rights,
+				struct io_uring *ring, unsigned int entries,
+				unsigned int flags)
+{
+	*server = vt_open();
+	if (*server < 0)
+		return *server;
+	*client = vt_derive(*server, rights, 7);
+	if (*client < 0)
+		return *client;
+	return io_uring_queue_init(entries, ring, flags);
+}
+
+/* The end of these. If the ring never came about, its descriptor is -1. */
+static inline void vt_ring_end(int server, int client, struct io_uring *ring)
+{
+	if (ring->ring_fd < 0)
+		return;
+	io_uring_queue_exit(ring);
+	close(client);
+	close(server);
+}
+
 /* Has this kernel native commands? If not, the test is to be skipped. */
 static inline bool vt_has_uring(void)
 {
