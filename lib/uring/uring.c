@@ -9,20 +9,13 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <errno.h>
-#include <limits.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "vipc_uring.h"
+#include "op.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -36,36 +29,6 @@
 
 /* So long a cancellation waits for a thread, which may be new and not have run yet. */
 #define CANCEL_MS	2000
-
-enum state { FREE, POLLS, CALLS, ENDED };
-
-struct op {
-	struct vipc_uring *vu;
-	struct op *next;		/* of those that have ended, or are free */
-	unsigned int number;
-	enum state state;
-	int fd;
-	unsigned long cmd;
-	struct vipc_msg *msg;		/* for struct vipc_xmsg, too: it comes first */
-	int why;			/* to end with, whatever the poll says; or 0 */
-	pthread_t thread;
-	bool done;			/* CALLS: the thread has ended, see @why */
-	bool removed;			/* POLLS: the poll was told to end */
-	struct io_uring_cqe cqe;	/* what is told: user_data and res */
-};
-
-struct vipc_uring {
-	struct io_uring *ring;
-	enum { UNKNOWN, NATIVE, EMULATED } kind;
-	struct op **ops;
-	unsigned int nr_ops;
-	unsigned int nr_polls;
-	struct op *free;
-	struct op *ended, **last;	/* to be told, the first to end first */
-	unsigned int nr_calls;
-	int event;			/* threads write to it, -1: there was none yet */
-	bool armed;			/* that is polled */
-};
 
 static unsigned long long now_ns(void)
 {
@@ -98,30 +61,10 @@ static struct op *new_op(struct vipc_uring *vu)
 	return op;
 }
 
-static void end_op(struct op *op, int res)
-{
-	struct vipc_uring *vu = op->vu;
-
-	vu->nr_polls -= op->state == POLLS;
-	op->state = ENDED;
-	op->cqe.res = res;
-	op->next = NULL;
-	*vu->last = op;
-	vu->last = &op->next;
-}
-
 static void prep_poll(struct io_uring_sqe *sqe, int fd, unsigned int number)
 {
 	io_uring_prep_poll_add(sqe, fd, POLLIN);
 	io_uring_sqe_set_data64(sqe, OURS | number);
-}
-
-static int do_ioctl(int fd, unsigned long cmd, void *arg)
-{
-	int err = errno, ret = ioctl(fd, cmd, arg) ? -errno : 0;
-
-	errno = err;
-	return ret;
 }
 
 /* Without waiting, even if the message lets it: that is done here. */
@@ -135,100 +78,6 @@ static int try_op(const struct op *op)
 	if (waits)
 		op->msg->flags &= ~VIPC_NONBLOCK;
 	return ret == -EAGAIN && waits ? -EINPROGRESS : ret;
-}
-
-/* ---- threads, for what has to wait in the kernel ---- */
-
-static void interrupted(int sig)
-{
-	(void)sig;
-}
-
-static void *call_thread(void *arg)
-{
-	unsigned long long one = 1;
-	struct op *op = arg;
-	int ret = do_ioctl(op->fd, op->cmd, op->msg);
-
-	/* A signal before the delivery may have had another cause: but here none does. */
-	op->why = ret == -EINTR ? -ECANCELED : ret;
-	__atomic_store_n(&op->done, true, __ATOMIC_RELEASE);
-	while (write(op->vu->event, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
-	return NULL;
-}
-
-static int start_thread(struct op *op)
-{
-	struct vipc_uring *vu = op->vu;
-	struct sigaction old, act = { .sa_handler = interrupted };
-	sigset_t all, before;
-	pthread_attr_t attr;
-	int ret;
-
-	if (vu->event < 0) {
-		vu->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (vu->event < 0)
-			return -errno;
-		/* Without SA_RESTART: it has to end a call. */
-		sigaction(SIGURG, NULL, &old);
-		if (old.sa_handler == SIG_DFL || old.sa_handler == SIG_IGN)
-			sigaction(SIGURG, &act, NULL);
-	}
-	/* The program's signals are for its own threads. */
-	sigfillset(&all);
-	sigdelset(&all, SIGURG);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, PTHREAD_STACK_MIN + 16384);
-	op->done = false;
-	ret = pthread_create(&op->thread, &attr, call_thread, op);
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (ret)
-		return -ENOMEM;
-	op->state = CALLS;
-	vu->nr_calls++;
-	return 0;
-}
-
-static int in_thread(struct op *op)
-{
-	int ret = start_thread(op);
-
-	return ret ? ret : -EINPROGRESS;
-}
-
-static void reap_thread(struct op *op)
-{
-	pthread_join(op->thread, NULL);
-	op->vu->nr_calls--;
-	end_op(op, op->why);
-}
-
-/* Again and again, as one may come before the thread is in the kernel. */
-static int interrupt_thread(struct op *op, unsigned int times)
-{
-	const struct timespec pause = { .tv_nsec = 1000000 };
-
-	while (times-- && !__atomic_load_n(&op->done, __ATOMIC_ACQUIRE)) {
-		pthread_kill(op->thread, SIGURG);
-		nanosleep(&pause, NULL);
-	}
-	return __atomic_load_n(&op->done, __ATOMIC_ACQUIRE) ? 0 : -EALREADY;
-}
-
-static void threads_ended(struct vipc_uring *vu)
-{
-	unsigned long long n;
-	unsigned int i;
-
-	if (read(vu->event, &n, sizeof(n)) < 0)
-		return;
-	for (i = 0; i < vu->nr_ops; i++)
-		if (vu->ops[i]->state == CALLS &&
-		    __atomic_load_n(&vu->ops[i]->done, __ATOMIC_ACQUIRE))
-			reap_thread(vu->ops[i]);
 }
 
 /* ---- from SQEs to others ---- */
@@ -265,8 +114,8 @@ static int cancel_op(struct vipc_uring *vu, int fd, const void *msg)
 		if (op->fd != fd || op->msg != msg)
 			continue;
 		if (op->state == CALLS)
-			return interrupt_thread(op, op->msg->flags & VIPC_UNINTERRUPTIBLE ?
-							CANCEL_MS / 20 : CANCEL_MS);
+			return vipc_uring_interrupt_thread(op, op->msg->flags &
+				VIPC_UNINTERRUPTIBLE ? CANCEL_MS / 20 : CANCEL_MS);
 		if (op->state == POLLS && !op->why) {
 			op->why = -ECANCELED;
 			return 0;
@@ -300,9 +149,9 @@ static int begin(struct op *op)
 	case _IOC_NR(VIPC_IOC_SEND):
 		/* Two who poll for each other would never meet. */
 		ret = try_op(op);
-		return ret == -EINPROGRESS ? in_thread(op) : ret;
+		return ret == -EINPROGRESS ? vipc_uring_start_thread(op) : ret;
 	case _IOC_NR(VIPC_IOC_CALL):
-		return in_thread(op);
+		return vipc_uring_start_thread(op);
 	case _IOC_NR(VIPC_IOC_REPLY_RECV):
 		ret = answer(op);
 		return ret ? ret : try_op(op);
@@ -427,7 +276,7 @@ static bool dealt_with(struct vipc_uring *vu, struct io_uring_cqe *cqe)
 	io_uring_cqe_seen(vu->ring, cqe);
 	if (number == THREADS) {
 		vu->armed = false;
-		threads_ended(vu);
+		vipc_uring_reap_threads(vu);
 	} else if (number < vu->nr_ops && vu->ops[number]->state == POLLS) {
 		polled(vu->ops[number]);
 	}
@@ -542,10 +391,8 @@ EXPORT void vipc_uring_exit(struct vipc_uring *vu)
 	for (i = 0; i < vu->nr_ops; i++) {
 		struct op *op = vu->ops[i];
 
-		if (op->state == CALLS) {
-			interrupt_thread(op, UINT_MAX);
-			pthread_join(op->thread, NULL);
-		}
+		if (op->state == CALLS)
+			vipc_uring_stop_thread(op);
 		free(op);
 	}
 	if (vu->event >= 0)
