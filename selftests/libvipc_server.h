@@ -10,12 +10,8 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
-#include <vipc.h>
+#include "libvipc_hurry.h"
 
-#include "vipc_selftest.h"
-
-#define ERRNO_MARK	4711
-#define MS		1000000ull
 #define MAX_LEN		65536
 #define MAX_FDS		4
 
@@ -49,21 +45,6 @@ struct server {
 	int handled, inside, released, notices, kept;
 	uint64_t token, bits;
 };
-
-#define load(p)		__atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define store(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
-#define add(p, n)	__atomic_add_fetch(p, n, __ATOMIC_ACQ_REL)
-
-/* A second between two looks at the library's flag is no more than time here. */
-#define HURRY	10
-
-__u64 __real_vipc_deadline_after(__u64 timeout_ns);
-__u64 __wrap_vipc_deadline_after(__u64 timeout_ns);
-
-__u64 __wrap_vipc_deadline_after(__u64 timeout_ns)
-{
-	return __real_vipc_deadline_after(timeout_ns / HURRY);
-}
 
 /* Closing what is not open is as bad as closing twice: both are somebody else's. */
 static int closed_in_vain;

@@ -5,34 +5,7 @@
  * another way, there is none; and no message, no descriptor and no pinned page is
  * lost by it.
  */
-#include "vipc_inject.h"
-#include "vipc_payload.h"
-
-#define LARGE	(VX_PIN_MIN + 5000)
-#define BADGE	77
-#define NFDS	2
-
-FIXTURE(failnth)
-{
-	int fd, cap, nth, file, count;
-	long long dropped;
-	struct vi_sweep s;
-	struct vipc_info before, after;
-	uint8_t *out, *in, *back, *answer;
-	int32_t fds[NFDS], got[NFDS], got_back[NFDS];
-};
-
-/*
- * An endpoint keeps the memory in which a message has travelled for the next one.
- * With that, all fault points in the way of a message are copies; without, there
- * are allocations before them.
- */
-FIXTURE_VARIANT(failnth)
-{
-	uint32_t len;
-	uint32_t nfds;
-	bool new;		/* each time an endpoint that has had no message */
-};
+#include "failnth_payload.h"
 
 FIXTURE_VARIANT_ADD(failnth, bytes)
 {
@@ -68,90 +41,10 @@ FIXTURE_VARIANT_ADD(failnth, new_pinned_and_descriptors)
 	.new = true,
 };
 
-static int renew(int *fd, int *cap)
-{
-	if (*fd >= 0) {
-		close(*cap);
-		close(*fd);
-	}
-	*fd = vt_open();
-	if (*fd < 0)
-		return *fd;
-	*cap = vt_derive(*fd, VIPC_RIGHT_SEND | VIPC_RIGHT_GRANT, BADGE);
-	return *cap < 0 ? *cap : vx_limits(*fd, LARGE, NFDS);
-}
-
-/* One message, after which there is memory for the next one. */
-static int warm(int fd, int cap, uint8_t *bytes)
-{
-	struct vipc_xmsg tx = vx_msg(1, bytes, 100), rx = vx_room(bytes, 100);
-	struct vt_op op = { 0 };
-	int ret = vx_queue(&op, cap, VIPC_IOC_SEND_X, &tx);
-
-	if (!ret)
-		ret = vx_recv(fd, &rx);
-	return ret ? ret : vx_end(&op);
-}
-
-FIXTURE_SETUP(failnth)
-{
-	const char *why = vi_setup();
-
-	if (why)
-		SKIP(return, "%s", why);
-	self->nth = vi_open();
-	ASSERT_LE(0, self->nth);
-	self->fd = -1;
-	ASSERT_EQ(0, renew(&self->fd, &self->cap));
-	self->file = memfd_create("vipc", 0);
-	ASSERT_LE(0, self->file);
-	for (int i = 0; i < NFDS; i++)
-		self->fds[i] = self->file;
-	self->out = vx_map(LARGE);
-	self->in = vx_map(LARGE);
-	self->back = vx_map(LARGE);
-	self->answer = vx_map(LARGE);
-	ASSERT_NE(NULL, self->answer);
-	/* All of it is there, so that page faults are no fault points. */
-	vx_fill(self->out, LARGE, 1);
-	vx_fill(self->back, LARGE, 2);
-	memset(self->in, 0, LARGE);
-	memset(self->answer, 0, LARGE);
-	if (!variant->new) {
-		ASSERT_EQ(0, warm(self->fd, self->cap, self->in));
-	}
-	self->count = vx_count_fds();
-	self->dropped = vt_stat_value("dropped");
-}
-
-/* Whatever the test did, all is as at the beginning. */
-FIXTURE_TEARDOWN(failnth)
-{
-	EXPECT_LT(self->s.nth, VI_MAX_NTH);
-	EXPECT_EQ(0, vp_wait_idle(self->fd));
-	EXPECT_EQ(2, vt_capabilities(self->fd));
-	EXPECT_EQ(self->dropped, vt_stat_value("dropped"));
-	EXPECT_EQ(self->count, vx_count_fds());
-	EXPECT_EQ(0, vx_pinned_kib());
-	TH_LOG("%u fault points: %u EFAULT, %u ENOMEM, %u without consequence",
-	       self->s.nth, self->s.efault, self->s.enomem, self->s.tolerated);
-	close(self->cap);
-	close(self->fd);
-	close(self->nth);
-	close(self->file);
-}
-
 #define begin() do {							\
 	if (variant->new) {						\
 		ASSERT_EQ(0, renew(&self->fd, &self->cap));		\
 	}								\
-} while (0)
-
-#define mark()		ASSERT_EQ(0, vt_info(self->fd, &self->before))
-#define expect_unchanged() do {						\
-	ASSERT_EQ(0, vt_info(self->fd, &self->after));			\
-	EXPECT_EQ(0, memcmp(&self->before, &self->after,		\
-			    sizeof(self->before)));			\
 } while (0)
 
 #define armed(ofd, cmd, arg)						\
@@ -166,25 +59,6 @@ FIXTURE_TEARDOWN(failnth)
 	}								\
 	EXPECT_TRUE(self->s.injected || !self->s.ret);			\
 	vi_note(&self->s);						\
-} while (0)
-
-#define request(x) do {							\
-	*(x) = vx_msg(self->s.nth, self->out, variant->len);		\
-	vx_set_fds(x, self->fds, variant->nfds);			\
-	vx_set_room(x, self->answer, variant->len);			\
-	vx_set_fd_room(x, self->got_back, variant->nfds);		\
-} while (0)
-
-#define room(x) do {							\
-	*(x) = vx_room(self->in, variant->len);				\
-	vx_set_fd_room(x, self->got, variant->nfds);			\
-	memset(self->in, 0, variant->len);				\
-} while (0)
-
-#define reply(x) do {							\
-	(x)->msg.opcode++;						\
-	vx_set_tx(x, self->back, variant->len);				\
-	vx_set_fds(x, self->fds, variant->nfds);			\
 } while (0)
 
 #define expect_request(x) do {						\
@@ -524,82 +398,6 @@ TEST_F(failnth, reply_recv)
 	}
 	EXPECT_LE(1, before_reply);
 	EXPECT_LE(1, after_reply);
-}
-
-/* Makes it so that all allocations of a thread that asks for it fail. */
-static int prepare_no_memory(void)
-{
-	const char * const set[][2] = {
-		{ "task-filter", "Y" }, { "interval", "1" }, { "times", "-1" },
-		{ "ignore-gfp-wait", "N" }, { "probability", "100" },
-	};
-	const char * const kinds[] = { "failslab", "fail_page_alloc" };
-	char path[96];
-	int ret = 0;
-
-	for (size_t i = 0; i < 2 * ARRAY_SIZE(set) && !ret; i++) {
-		snprintf(path, sizeof(path), VI_DEBUGFS "%s/%s", kinds[i % 2],
-			 set[i / 2][0]);
-		ret = vt_write_file(path, set[i / 2][1]);
-	}
-	if (!ret)	/* single pages, too */
-		ret = vt_write_file(VI_DEBUGFS "fail_page_alloc/min-order", "0");
-	return ret ? ret : open("/proc/thread-self/make-it-fail", O_WRONLY | O_CLOEXEC);
-}
-
-/* One allocation that fails has a substitute. If all do, nothing has happened. */
-TEST_F(failnth, no_memory_at_all)
-{
-	struct vt_op call = { 0 };
-	struct vipc_xmsg tx, rx;
-	int ret[4], no_memory;
-
-	if (!variant->new)
-		return;		/* there is memory already */
-	/* Open before, as it could not be opened any more to end it. */
-	no_memory = prepare_no_memory();
-	ASSERT_LE(0, no_memory);
-	mark();
-	request(&tx);
-	tx.msg.flags = VIPC_NONBLOCK;	/* EAGAIN, should there be memory */
-	ASSERT_EQ(1, pwrite(no_memory, "1", 1, 0));
-	ret[0] = vx_send(self->cap, &tx);
-	ret[1] = vx_call(self->cap, &tx);
-	ASSERT_EQ(1, pwrite(no_memory, "0", 1, 0));
-	EXPECT_EQ(-ENOMEM, ret[0]);
-	EXPECT_EQ(-ENOMEM, ret[1]);
-	EXPECT_EQ(VIPC_NONBLOCK, tx.msg.flags);
-	expect_unchanged();
-	EXPECT_EQ(self->count + 1, vx_count_fds());
-	EXPECT_EQ(0, vx_pinned_kib());
-
-	tx.msg.flags = 0;
-	tx.tx_len = tx.tx_nfds = 0;
-	ASSERT_EQ(0, vx_start(&call, self->cap, VIPC_IOC_CALL_X, &tx));
-	room(&rx);
-	ASSERT_EQ(0, vx_recv(self->fd, &rx));
-	mark();
-	reply(&rx);
-	ASSERT_EQ(1, pwrite(no_memory, "1", 1, 0));
-	ret[2] = vx_reply(self->fd, &rx);
-	rx.msg.flags = VIPC_NONBLOCK;
-	ret[3] = vx_reply_recv(self->fd, &rx);
-	ASSERT_EQ(1, pwrite(no_memory, "0", 1, 0));
-	EXPECT_EQ(-ENOMEM, ret[2]);
-	EXPECT_EQ(-ENOMEM, ret[3]);
-	expect_unchanged();
-	EXPECT_FALSE(vt_op_done(&call));
-	ASSERT_EQ(0, vx_reply(self->fd, &rx));
-	ASSERT_EQ(0, vx_end(&call));
-	close(no_memory);
-	/* As they were, for the tests that come after this one. */
-	EXPECT_EQ(0, vt_write_file(VI_DEBUGFS "failslab/probability", "0"));
-	EXPECT_EQ(0, vt_write_file(VI_DEBUGFS "fail_page_alloc/probability", "0"));
-	EXPECT_EQ(0, vt_write_file(VI_DEBUGFS "fail_page_alloc/ignore-gfp-wait", "Y"));
-	EXPECT_EQ(0, vt_write_file(VI_DEBUGFS "fail_page_alloc/min-order", "1"));
-	EXPECT_EQ(self->count + (int)variant->nfds, vx_count_fds());
-	for (uint32_t i = 0; i < variant->nfds; i++)
-		close(self->got_back[i]);
 }
 
 TEST_HARNESS_MAIN

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * libvipc: each function does what its manual says, and errno stays the
- * program's. vipc_serve() has test_libvipc_serve.c to itself.
+ * program's. vipc_serve() has test_libvipc_serve.c and test_libvipc_serve_end.c to itself.
  */
 #include <sys/resource.h>
 
