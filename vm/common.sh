@@ -72,3 +72,63 @@ logged() {
 	fi
 	return "$status"
 }
+
+# ---- for vm/check-*: results, and machines that boot what vm/run does not ----
+
+passed=0 failed=0
+# count_result STATUS WHAT [WHY]: one result more, good if STATUS is 0, and a line about it.
+count_result() {
+	if [ "$1" = 0 ]; then
+		passed=$((passed + 1))
+		echo "ok $((passed + failed)) ${me#check-}: $2"
+	else
+		failed=$((failed + 1))
+		echo "not ok $((passed + failed)) ${me#check-}: $2${3:+ ($3)}"
+	fi
+}
+
+# give_count: the last line of all, and whether all is well.
+give_count() {
+	echo "$passed passed, $failed failed"
+	[ "$failed" = 0 ]
+}
+
+# make_tmp: make the folder $tmp, which goes when the script ends, as does the machine
+# that runs then.
+make_tmp() {
+	tmp=$(mktemp -d "${TMPDIR:-/tmp}/vipc-${me#check-}.XXXXXX")
+	qemu=
+	trap remove_tmp EXIT
+}
+
+# shellcheck disable=SC2317 # the trap reaches it
+remove_tmp() {
+	[ -z "$qemu" ] || kill -KILL "$qemu" 2>/dev/null || :
+	rm -rf "$tmp"
+}
+
+# boot_initrd LIMIT K PARAMETERS OPTION...: boot kernel K with these parameters besides, from
+# $tmp/initrd, with QEMU's options; wait until it is off, at most LIMIT seconds. What it
+# said on its second serial line is shown, and in $tmp/said; "end" comes last.
+boot_initrd() {
+	local limit=$1 kernel status=0
+	local parameters="console=ttyS0 panic=-1 loglevel=5 cryptomgr.notests $3"
+	kernel=$("$vm/fetch" kernel "$2")
+	shift 3
+	: >"$tmp/said"
+	timeout "$limit" qemu-system-x86_64 -cpu max,-erms,-fsrm "$@" \
+		-nodefaults -no-user-config -display none -no-reboot \
+		-serial "file:$tmp/console" -serial "file:$tmp/said" \
+		-kernel "$kernel/vmlinuz" -initrd "$tmp/initrd" -append "$parameters" \
+		</dev/null >"$tmp/qemu.log" 2>&1 &
+	qemu=$!
+	wait "$qemu" || status=$?
+	qemu=
+	# A firmware clears its screen.
+	sed -i 's/\r$//; s/\x1b\[[0-9;=]*[A-Za-z]//g' "$tmp/said"
+	sed 's/^/# /' "$tmp/said"
+	if [ "$status" != 0 ] || ! grep '^end' "$tmp/said" >/dev/null; then
+		echo "# the machine failed ($status); the end of its console:"
+		tail -n 30 "$tmp/console" "$tmp/qemu.log" | tr -d '\r' | sed 's/^/# /'
+	fi
+}
