@@ -79,6 +79,8 @@ extern const struct mechanism *const mechanisms[];
 
 /* mech_vipc.c: an endpoint, or a negative number with run->why set. */
 int open_endpoint(struct run *run);
+/* Closes it, and what clients have of it: @client[] is above 0 where that was derived. */
+void close_endpoint(const struct run *run, int server, const int *client);
 
 struct options {
 	const struct mechanism *chosen[32];	/* ends with NULL */

@@ -140,13 +140,10 @@ static void *memfd_call(struct run *run, unsigned int client, void *buf)
 static void memfd_stop(struct run *run)
 {
 	struct memfd_state *s = run->state;
-	unsigned int i;
 
 	if (!s)
 		return;
-	close(s->server);
-	for (i = 0; i < run->clients; i++)
-		close(s->client[i]);
+	close_endpoint(run, s->server, s->client);
 	free(s);
 }
 

@@ -2,7 +2,6 @@
 /* vipc with protobuf-c: words in a schema, packed and unpacked on both sides. */
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include "../../lib/protobuf/vipc_protobuf.h"
 #include "bench.h"
 #include "words.pb-c.h"
@@ -107,13 +106,10 @@ static void protobuf_stop(struct run *run)
 
 	if (!s)
 		return;
-	close(s->server);
-	for (i = 0; i < run->clients; i++) {
+	for (i = 0; i < run->clients; i++)
 		if (s->client[i])
 			protobuf_c_service_destroy(s->client[i]);
-		if (s->fd[i] > 0)
-			close(s->fd[i]);
-	}
+	close_endpoint(run, s->server, s->fd);
 	free(s);
 }
 

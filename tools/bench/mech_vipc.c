@@ -52,6 +52,16 @@ int open_endpoint(struct run *run)
 	return fd;
 }
 
+void close_endpoint(const struct run *run, int server, const int *client)
+{
+	unsigned int i;
+
+	close(server);
+	for (i = 0; i < run->clients; i++)
+		if (client[i] > 0)
+			close(client[i]);
+}
+
 static bool vipc_start(struct run *run)
 {
 	struct vipc_state *s = calloc(1, sizeof(*s));
@@ -170,13 +180,10 @@ static void *vipc_ask(struct run *run, unsigned int client, void *msg)
 static void vipc_stop(struct run *run)
 {
 	struct vipc_state *s = run->state;
-	unsigned int i;
 
 	if (!s)
 		return;
-	close(s->server);
-	for (i = 0; i < run->clients; i++)
-		close(s->client[i]);
+	close_endpoint(run, s->server, s->client);
 	free(s);
 }
 
