@@ -75,8 +75,6 @@ static int do_message(struct task *t, const struct op *op)
 
 	if (kind >= OP_URING_SEND)
 		return uring_op(t, op, cmds[kind - OP_URING_SEND]);
-	if (kind >= OP_SEND_X)
-		return xmessage_op(&t->own, op, cmds[kind - OP_SEND]);
 	return message_op(&t->own, op, cmds[kind - OP_SEND]);
 }
 

@@ -114,42 +114,7 @@ static void look_at_message(const struct op *op, const struct sent *s, int ret)
 	note_outcome(op, s->cmd, s->tag, ret, &is.msg, &is, &s->room);
 }
 
-static int put_message(const struct memory *mem, const struct op *op,
-		       unsigned long cmd, struct sent *s)
-{
-	struct vipc_msg *m = &s->x.msg;
-
-	s->cmd = cmd;
-	s->at = address(mem, op);
-	s->known = in_range(mem, s->at, sizeof(*m));
-	s->tag = sends(cmd) ? new_tag() : 0;
-	if (sends(cmd) && !s->tag)
-		return -ENOSPC;
-	*m = words_of(op, s->tag);
-	shared->note[s->tag].calls = cmd == VIPC_IOC_CALL;
-	if (s->known)
-		memcpy(s->at, m, sizeof(*m));
-	else if (cmd != VIPC_IOC_RECV)
-		note_unknown(mem, s->at);
-	return 0;
-}
-
-static int message_op(const struct memory *mem, const struct op *op,
-		      unsigned long cmd)
-{
-	struct sent s;
-	int ret = put_message(mem, op, cmd, &s);
-
-	if (ret)
-		return ret;
-	ret = vt_ioctl(slot_fd(op->slot), cmd, s.at);
-	look_at_message(op, &s, ret);
-	return ret;
-}
-
-/* ---- with bytes and descriptors ---- */
-
-/* All of it but the words; what the kernel is not to look at is wild. */
+/* Bytes and descriptors: all but the words; what the kernel is not to look at is wild. */
 static void fill_xmsg(const struct memory *mem, const struct op *op, unsigned long cmd,
 		      struct vipc_xmsg *x, uint64_t tag, struct room *room)
 {
@@ -182,36 +147,41 @@ static void fill_xmsg(const struct memory *mem, const struct op *op, unsigned lo
 	note->room_nfds = x->rx_nfds < VIPC_MAX_FDS ? x->rx_nfds : VIPC_MAX_FDS;
 }
 
-static int put_xmessage(const struct memory *mem, const struct op *op,
-			unsigned long cmd, struct sent *s)
+/* With words only, or with bytes and descriptors, as @cmd has it. */
+static int put_message(const struct memory *mem, const struct op *op,
+		       unsigned long cmd, struct sent *s)
 {
+	size_t size = has_bytes(cmd) ? sizeof(s->x) : sizeof(s->x.msg);
+
 	s->cmd = cmd;
 	s->room = (struct room){
 		.keep = op->more & 0x20 ? op->other % SLOTS : SLOTS,
 	};
 	s->at = address(mem, op);
-	s->known = in_range(mem, s->at, sizeof(s->x));
+	s->known = in_range(mem, s->at, size);
 	s->tag = sends(cmd) ? new_tag() : 0;
 	if (sends(cmd) && !s->tag)
 		return -ENOSPC;
-	fill_xmsg(mem, op, cmd, &s->x, s->tag, &s->room);
+	if (has_bytes(cmd))
+		fill_xmsg(mem, op, cmd, &s->x, s->tag, &s->room);
 	s->x.msg = words_of(op, s->tag);
-	shared->note[s->tag].calls = cmd == VIPC_IOC_CALL_X;
+	shared->note[s->tag].calls = _IOC_NR(cmd) == _IOC_NR(VIPC_IOC_CALL);
 	if (s->known) {
-		memcpy(s->at, &s->x, sizeof(s->x));
-	} else {
-		vp_set(&run.strays, true);
-		if (cmd != VIPC_IOC_RECV_X)
-			note_unknown(mem, s->at);
+		memcpy(s->at, &s->x, size);
+		return 0;
 	}
+	if (has_bytes(cmd))
+		vp_set(&run.strays, true);
+	if (_IOC_NR(cmd) != _IOC_NR(VIPC_IOC_RECV))
+		note_unknown(mem, s->at);
 	return 0;
 }
 
-static int xmessage_op(const struct memory *mem, const struct op *op,
-		       unsigned long cmd)
+static int message_op(const struct memory *mem, const struct op *op,
+		      unsigned long cmd)
 {
 	struct sent s;
-	int ret = put_xmessage(mem, op, cmd, &s);
+	int ret = put_message(mem, op, cmd, &s);
 
 	if (ret)
 		return ret;

@@ -329,8 +329,7 @@ static int put(struct flight *f, const struct op *op, unsigned long cmd)
 		f->s.at = put_bits(&f->mem, op);
 		return 0;
 	}
-	ret = has_bytes(cmd) ? put_xmessage(&f->mem, op, cmd, &f->s) :
-			       put_message(&f->mem, op, cmd, &f->s);
+	ret = put_message(&f->mem, op, cmd, &f->s);
 	if (ret)
 		return ret;
 	f->message = true;
