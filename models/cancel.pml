@@ -17,10 +17,16 @@
  *  - when nothing more happens: what was finished was completed; if somebody cancelled
  *    it, or its deadline passed, it has ended; and a message was kept by it, or by the
  *    endpoint, and not by both (judge).
+ *
+ * What receives bytes may have to pass a message over, and to wait for the next one: so
+ * often as PASSES says.
  */
 
 #ifndef CALLER
 #define CALLER 1	/* 0: a receiver, 1: a caller, which may be claimed */
+#endif
+#ifndef PASSES
+#define PASSES 0	/* messages of a receiver that nobody can have */
 #endif
 #ifndef CLAIMS
 #define CLAIMS 2	/* replies that begin to be copied and are given up */
@@ -51,9 +57,13 @@ bool queued_work;
 bool working;
 bool deadline;			/* it has one; constant */
 bool dying;			/* the ring is being closed */
-bool cancelled;			/* somebody did, and was told that it will end */
+bool cancelled;			/* somebody did, hence it ends */
 bool late;			/* its deadline has passed */
-bool taken;			/* a receiver: it has a message */
+bool got;			/* a receiver: it has a message */
+bool taken;			/* which it may pass over */
+bool queued;			/* in endpoint->receivers, or ->senders */
+bool submitted;
+byte passes = PASSES;
 bool given_back;
 bool kept;
 
@@ -62,7 +72,16 @@ inline finish(how)
 {
 	assert(alive && !finished && !listed);
 	outcome = how;
+	queued = false;
+#ifdef MUT_taken_is_not_found
 	indexed = false;
+#else
+	taken = how == OK && PASSES > 0;
+	if
+	:: !taken -> indexed = false
+	:: else
+	fi;
+#endif
 	listed = true
 }
 
@@ -96,32 +115,67 @@ inline end(how, ret)
 #ifdef MUT_end_answered
 	:: outcome == ANSWERED -> finish(how); ret = true
 #endif
-	:: outcome == QUEUED || outcome == IN_SERVICE -> finish(how); ret = true
+#ifdef MUT_end_taken
+	:: outcome == QUEUED || outcome == IN_SERVICE ->
+#else
+	:: taken -> why = how; ret = true
+	:: !taken && (outcome == QUEUED || outcome == IN_SERVICE) ->
+#endif
+		assert(queued || outcome == IN_SERVICE);
+		finish(how);
+		ret = true
 	:: outcome == ANSWERED -> why = how; ret = true
 	:: else -> ret = false
 	fi
 }
 
-/* vipc_async_complete(), with the ring's lock */
-inline complete()
+/* vipc_async_wait() */
+inline wait(mine, ret)
 {
-	assert(alive && finished && !completed);
-#ifndef MUT_leave_timer
-	/* vipc_async_end_timer(): hrtimer_cancel(), cancel_work_sync() */
-	atomic { armed = false }
-	atomic { !working -> queued_work = false }
-#endif
-	atomic {				/* vipc_async_result() */
+	atomic { assert(alive); armed = deadline }
+	atomic {
+		assert(alive);
 		if
-		:: outcome == OK && taken && dying ->	/* vipc_nobody_left() */
+		:: !finished ->
+			taken = false;
+			if
+#ifndef MUT_wait_blindly
+			:: why -> end(why, ret)
+#endif
+			:: else
+			fi
+		:: else
+		fi;
+#ifdef MUT_insert_blindly
+		indexed = true;
+#else
+		indexed = !finished || taken;
+#endif
+		unlock_list(mine)
+	}
+	send(mine)
+}
+
+/* vipc_async_result(), which ends it */
+inline result()
+{
+	atomic {
+		if
+		:: outcome == OK && got && dying ->	/* vipc_nobody_left() */
 #ifndef MUT_drop_message
 			given_back = true
 #endif
-		:: outcome == OK && taken && !dying ->
+		:: outcome == OK && got && !dying ->
 			if
 			:: kept = true
 			:: given_back = true	/* its memory faults */
 			fi
+		:: else
+		fi;
+		if
+#ifndef MUT_stay_indexed
+		:: taken -> indexed = false	/* vipc_async_forget() */
+#endif
 		:: else
 		fi;
 		alive = false;			/* kfree() */
@@ -131,34 +185,52 @@ inline complete()
 	}
 }
 
+/* vipc_async_complete(), with the ring's lock */
+inline complete(mine, ret)
+{
+	assert(alive && finished && !completed);
+#ifndef MUT_leave_timer
+	/* vipc_async_end_timer(): hrtimer_cancel(), cancel_work_sync() */
+	atomic { armed = false }
+	atomic { !working -> queued_work = false }
+#endif
+	if
+	:: atomic { passes && outcome == OK && got && !dying ->
+		passes--;			/* vipc_async_keep_x() */
+		got = false;
+		sent = false;
+		outcome = QUEUED		/* vipc_op_init() */
+	   }
+	   if
+	   :: atomic { why -> outcome = why }
+	      result()
+	   :: !why ->
+	      queued = true;			/* vipc_endpoint_receive() */
+	      wait(mine, ret)
+	   fi
+	:: true -> result()
+	fi
+}
+
 /* vipc_async_submit() */
 active proctype submitter()
 {
-	bool mine;
+	bool mine, ret;
 
 	atomic { !ring -> ring = true }
 	atomic { if :: deadline = true :: skip fi }
 	/* vipc_endpoint_send(), vipc_endpoint_receive() */
 	atomic {
 		if
-		:: outcome = QUEUED
+		:: outcome = QUEUED; queued = true
 		:: CALLER -> outcome = IN_SERVICE
 		fi
 	}
 #ifdef MUT_unlocked_submit
 	ring = false;
 #endif
-	/* vipc_async_wait() */
-	atomic { assert(alive); armed = deadline }
-	atomic {
-		assert(alive);
-#ifdef MUT_insert_blindly
-		indexed = true
-#else
-		indexed = !finished
-#endif
-	}
-	ring = false
+	wait(mine, ret);
+	atomic { submitted = true; ring = false }
 }
 
 /* A peer: RECV and REPLY, or SEND */
@@ -169,9 +241,9 @@ active proctype peer()
 
 	do
 	:: true -> break				/* it never comes to it */
-	:: atomic { CALLER && outcome == QUEUED -> outcome = IN_SERVICE }
-	:: atomic { !CALLER && outcome == QUEUED ->
-		taken = true;
+	:: atomic { CALLER && queued -> queued = false; outcome = IN_SERVICE }
+	:: atomic { !CALLER && queued ->
+		got = true;
 		finish(OK);
 #ifdef MUT_send_locked
 		locked = true;
@@ -179,13 +251,11 @@ active proctype peer()
 		listed = false
 	   }
 	   send(mine);
-	   locked = false;
-	   break
+	   locked = false
 #else
 		unlock_list(mine)
 	   }
-	   send(mine);
-	   break
+	   send(mine)
 #endif
 	:: atomic { CALLER && outcome == IN_SERVICE ->	/* vipc_answer() */
 		finish(OK);
@@ -237,34 +307,46 @@ end_timer:
 	od
 }
 
-/* VIPC_URING_CANCEL: vipc_async_cancel(), by the task that submits */
+/*
+ * VIPC_URING_CANCEL: vipc_async_cancel(), by the task that submits. Whatever it says, it
+ * is over with the command.
+ */
 active proctype canceller()
 {
 	bool mine, ret;
 
-end_canceller:
-	atomic { !ring && outcome != NEW -> ring = true }
+	if
+	:: true -> goto over			/* nobody does */
+	:: atomic { !ring && outcome != NEW -> ring = true }
+	fi;
 	atomic {
 		if
-		:: indexed -> end(ECANCELED, ret); cancelled = cancelled || ret
+		:: indexed -> end(ECANCELED, ret); assert(ret)
 		:: else
 		fi;
+		cancelled = true;
 		unlock_list(mine)
 	}
 	send(mine);
-	ring = false
+	ring = false;
+over:	skip
 }
 
-/* close(): vipc_async_flush() has no lock of the ring's */
+/* close(): vipc_async_flush() has no lock of the ring's, and may come too early. */
 active proctype closer()
 {
 	bool mine, ret;
 
 	if
 	:: true
-	:: atomic { indexed ->
-		end(ECANCELED, ret);
-		cancelled = cancelled || ret;
+	:: atomic { submitted || indexed ->
+		if
+		:: indexed ->
+			end(ECANCELED, ret);
+			indexed = indexed && !taken
+		:: else
+		fi;
+		cancelled = true;
 		unlock_list(mine)
 	   }
 	   send(mine)
@@ -294,7 +376,7 @@ again:	atomic { !ring -> ring = true }
 #ifndef MUT_abort_sends_too
 		mine = false;
 #endif
-		complete()
+		complete(mine, ret)
 	:: true					/* only its submitter may complete it */
 	fi;
 	send(mine);
@@ -306,14 +388,18 @@ over:	skip
 /* vipc_async_complete(): task work */
 active proctype completion()
 {
+	bool mine, ret;
+
 end_completion:
+	do
 #ifdef MUT_unlocked_complete
-	atomic { sent -> skip }
+	:: atomic { sent && !completed -> skip }
 #else
-	atomic { sent && !ring -> ring = true }
+	:: atomic { sent && !completed && !ring -> ring = true }
 #endif
-	complete();
-	ring = false
+	   complete(mine, ret);
+	   ring = false
+	od
 }
 
 /* When nothing more happens */
@@ -326,7 +412,7 @@ end_judge:
 	assert(!cancelled || completed);
 	assert(!dying || completed);
 	assert(!late || completed);
-	assert(!taken || kept + given_back == 1);
-	assert(taken || !(kept || given_back));
+	assert(!got || kept + given_back == 1);
+	assert(got || !(kept || given_back));
 	assert(!ring && !working)
 }

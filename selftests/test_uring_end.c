@@ -219,6 +219,41 @@ TEST(message_passed_over)
 	io_uring_queue_exit(&ring);
 }
 
+/* Who cancels it is told that it ends. So it does, and does not wait again. */
+TEST(message_passed_over_and_cancelled)
+{
+	struct io_uring ring;
+	int server, client;
+	struct vipc_xmsg x;
+
+	vt_need_uring();
+	ASSERT_EQ(0, vx_open(&server, &client, 7, LEN));
+	ASSERT_EQ(-ETIMEDOUT, pass_over(&ring, server, client, &x));
+	ASSERT_EQ(0, vt_submit(&ring, server, VIPC_URING_CANCEL, &x, 2));
+	EXPECT_EQ(-EALREADY, vt_result(&ring, 2));
+	EXPECT_EQ(-ECANCELED, vt_result(&ring, 1));
+	EXPECT_EQ(0, vt_receivers(client));
+	EXPECT_EQ(-ENOENT, vt_cancel(&ring, server, &x));
+	io_uring_queue_exit(&ring);
+}
+
+/* A message that is kept counts more than who cancels. */
+TEST_F(ring_end, message_kept_and_cancelled)
+{
+	struct vipc_xmsg x = { 0 };
+	struct vipc_msg m = vt_msg(5);
+
+	io_uring_queue_exit(&self->ring);
+	ASSERT_EQ(0, io_uring_queue_init(ENTRIES, &self->ring, IORING_SETUP_SINGLE_ISSUER |
+							       IORING_SETUP_DEFER_TASKRUN));
+	ASSERT_EQ(0, vt_submit(&self->ring, self->server, VIPC_IOC_RECV_X, &x, 1));
+	ASSERT_EQ(0, vt_send(self->client, &m));
+	ASSERT_EQ(0, vt_submit(&self->ring, self->server, VIPC_URING_CANCEL, &x, 2));
+	EXPECT_EQ(-EALREADY, vt_result(&self->ring, 2));
+	EXPECT_EQ(0, vt_result(&self->ring, 1));
+	EXPECT_TRUE(vt_msg_is(&x.msg, 5));
+}
+
 TEST(message_passed_over_and_closed)
 {
 	struct vipc_msg next = vt_msg(5);

@@ -73,7 +73,22 @@ static struct vipc_async *vipc_async_find(const struct rb_root *root,
 	return found;
 }
 
+static void vipc_async_unindex(struct vipc_cap *cap, struct vipc_async *a)
+{
+	lockdep_assert_held(&cap->endpoint->lock);
+	if (RB_EMPTY_NODE(&a->node))
+		return;
+	rb_erase(&a->node, &cap->async);
+	RB_CLEAR_NODE(&a->node);
+}
+
 /* ---- finishing ---- */
+
+/* Has it a message that it may have to pass over, to wait for the next one? */
+static bool vipc_may_go_on(const struct vipc_op *op)
+{
+	return !op->outcome && op->role == VIPC_RECEIVER && op->x;
+}
 
 /**
  * vipc_async_finish() - publish the outcome of an asynchronous operation
@@ -89,20 +104,24 @@ void vipc_async_finish(struct vipc_op *op, int outcome)
 
 	lockdep_assert_held(&ep->lock);
 	WRITE_ONCE(op->outcome, outcome);
-	if (!RB_EMPTY_NODE(&a->node)) {
-		rb_erase(&a->node, &op->cap->async);
-		RB_CLEAR_NODE(&a->node);
-	}
+	a->taken = vipc_may_go_on(op);
+	if (!a->taken)
+		vipc_async_unindex(op->cap, a);
 	op->next = ep->finished;
 	ep->finished = op;
 }
 
 /* Takes an operation away from where it waits, and ends it. */
-static int vipc_async_end(struct vipc_op *op, int why)
+static int vipc_async_end(struct vipc_endpoint *ep, struct vipc_op *op, int why)
 {
-	struct vipc_endpoint *ep = op->cap->endpoint;
+	struct vipc_async *a = vipc_async_of(op);
 
 	lockdep_assert_held(&ep->lock);
+	/* It ends with its message, or vipc_async_wait() comes. It is not ours. */
+	if (a->taken) {
+		WRITE_ONCE(a->why, why);
+		return -EALREADY;
+	}
 	switch (op->outcome) {
 	case VIPC_QUEUED:
 		vipc_unqueue(ep, op);
@@ -112,7 +131,7 @@ static int vipc_async_end(struct vipc_op *op, int why)
 		break;
 	case VIPC_ANSWERED:
 		/* vipc_async_rouse() comes, unless it is answered. */
-		vipc_async_of(op)->why = why;
+		WRITE_ONCE(a->why, why);
 		return -EALREADY;
 	default:
 		return -ENOENT;
@@ -132,7 +151,7 @@ void vipc_async_rouse(struct vipc_op *op)
 	int why = vipc_async_of(op)->why;
 
 	if (why)
-		vipc_async_end(op, why);
+		vipc_async_end(op->cap->endpoint, op, why);
 }
 
 /**
@@ -174,7 +193,7 @@ static void vipc_async_late(struct work_struct *work)
 	struct vipc_endpoint *ep = a->op.cap->endpoint;
 
 	spin_lock(&ep->lock);
-	vipc_async_end(&a->op, -ETIMEDOUT);
+	vipc_async_end(ep, &a->op, -ETIMEDOUT);
 	vipc_endpoint_unlock(ep);
 }
 
@@ -218,6 +237,7 @@ void vipc_async_end_timer(struct vipc_async *a)
 void vipc_async_wait(struct vipc_async *a)
 {
 	struct vipc_cap *cap = a->op.cap;
+	struct vipc_endpoint *ep = cap->endpoint;
 
 	lockdep_assert_held(&cmd_to_io_kiocb(a->cmd)->ctx->uring_lock);
 	WRITE_ONCE(a->op.since, jiffies ?: 1);
@@ -227,9 +247,29 @@ void vipc_async_wait(struct vipc_async *a)
 		INIT_WORK(&a->late, vipc_async_late);
 		vipc_async_start_timer(a);
 	}
-	spin_lock(&cap->endpoint->lock);
-	if (a->op.outcome > 0)
+	spin_lock(&ep->lock);
+	if (a->op.outcome > 0) {
+		a->taken = false;
+		if (a->why)
+			vipc_async_end(ep, &a->op, a->why);
+	}
+	if (RB_EMPTY_NODE(&a->node) && (a->op.outcome > 0 || a->taken))
 		vipc_async_insert(&cap->async, a);
+	vipc_endpoint_unlock(ep);
+}
+
+/**
+ * vipc_async_forget() - it has its message for good: nobody is to find it any more
+ * @a: an operation that was finished
+ *
+ * Context: the ring's lock is held; takes the endpoint's.
+ */
+void vipc_async_forget(struct vipc_async *a)
+{
+	struct vipc_cap *cap = a->op.cap;
+
+	spin_lock(&cap->endpoint->lock);
+	vipc_async_unindex(cap, a);
 	spin_unlock(&cap->endpoint->lock);
 }
 
@@ -242,7 +282,7 @@ void vipc_async_wait(struct vipc_async *a)
  * @msg: address of the operation's message
  *
  * Context: takes the endpoint's lock.
- * Return: 0, -ENOENT: there is none, or it has finished, or -EALREADY: its reply is
+ * Return: 0, -ENOENT: there is none, or it has finished, or -EALREADY: its message is
  * being copied.
  */
 int vipc_async_cancel(struct vipc_cap *cap, struct io_uring_cmd *cmd, u64 msg)
@@ -263,7 +303,7 @@ int vipc_async_cancel(struct vipc_cap *cap, struct io_uring_cmd *cmd, u64 msg)
 		a = vipc_async_find(&cap->async, &key);
 	}
 	if (a && !vipc_compare(&a->key, &key))
-		ret = vipc_async_end(&a->op, -ECANCELED);
+		ret = vipc_async_end(ep, &a->op, -ECANCELED);
 	vipc_endpoint_unlock(ep);
 	return ret;
 }
@@ -293,7 +333,7 @@ void vipc_async_abort(struct io_uring_cmd *cmd, unsigned int issue_flags)
 
 	lockdep_assert_held(&cmd_to_io_kiocb(cmd)->ctx->uring_lock);
 	spin_lock(&ep->lock);
-	ours = !vipc_async_end(&a->op, -ECANCELED) && !vipc_is_for_another(a);
+	ours = !vipc_async_end(ep, &a->op, -ECANCELED) && !vipc_is_for_another(a);
 	/* It is the one that came last. */
 	if (ours)
 		ep->finished = a->op.next;
@@ -308,8 +348,9 @@ static int vipc_same_file(const void *data, struct file *file, unsigned int fd)
 }
 
 /*
- * Ends the first operation that was submitted through that table. One whose reply is
- * being copied ends by itself; each of those has a thread that copies.
+ * Ends the first operation that was submitted through that table. One whose message is
+ * being copied ends by itself. Those that wait for their reply have each a thread that
+ * copies; those that receive need not be found again.
  */
 static bool vipc_flush_step(struct vipc_cap *cap, const void *files)
 {
@@ -317,35 +358,15 @@ static bool vipc_flush_step(struct vipc_cap *cap, const void *files)
 	struct vipc_async *a = vipc_async_find(&cap->async, &key);
 
 	while (a && a->key.files == files) {
-		if (!vipc_async_end(&a->op, -ECANCELED))
+		if (!vipc_async_end(cap->endpoint, &a->op, -ECANCELED))
 			return true;
+		if (a->taken) {
+			vipc_async_unindex(cap, a);
+			return true;
+		}
 		a = rb_entry_safe(rb_next(&a->node), struct vipc_async, node);
 	}
 	return false;
-}
-
-/**
- * vipc_async_wait_again() - likewise, after a message that nobody can have
- * @a: as for vipc_async_wait()
- *
- * While it had that one, a close() did not find it. One that comes now finds it, or has
- * cleared its place in the table before we look.
- *
- * Context: may sleep; in the task that has submitted it; the ring's lock is held; takes
- * the endpoint's, and the table's.
- */
-void vipc_async_wait_again(struct vipc_async *a)
-{
-	struct vipc_endpoint *ep = a->op.cap->endpoint;
-
-	vipc_async_wait(a);
-	/* A task that has got another table since then has closed nothing in this one. */
-	if (a->key.files != current->files ||
-	    iterate_fd(current->files, 0, vipc_same_file, a->cmd->file))
-		return;
-	spin_lock(&ep->lock);
-	vipc_async_end(&a->op, -ECANCELED);
-	vipc_endpoint_unlock(ep);
 }
 
 /**

@@ -12,8 +12,9 @@
  * - who submits or completes it, and io_uring that cancels it: these hold the lock of
  *   its ring, ctx->uring_lock. Hence it is not completed, and freed, while it is being
  *   submitted. Whoever else cancels it has found it under the endpoint's lock in one of
- *   the endpoint's lists: so it has not finished, and is not freed. What a worker of
- *   io_uring's runs, without the ring's lock, is the blocking operation.
+ *   the endpoint's lists, so it has not finished, or in cap->async, which it leaves
+ *   under that lock before it is freed. What a worker of io_uring's runs, without the
+ *   ring's lock, is the blocking operation.
  * - who finishes it, under the endpoint's lock, which takes it out of all lists of the
  *   endpoint's: exactly one does so. He puts it on endpoint->finished, and sends it to
  *   its task once he has let go of the lock. It is there until then: nobody else can
@@ -96,9 +97,11 @@ struct vipc_async_x {
  * @flags: of the message, as they came; constant
  * @opcode: likewise
  * @replied: of a receiver: a reply went out first; ring's lock
- * @why: how to end it as soon as it can leave, or 0; endpoint's lock
+ * @taken: a receiver with @op.x was given a message, which it may pass over: until it
+ *	waits again, @op is the completion's alone; endpoint's lock
+ * @why: how to end it as soon as it can leave, or 0; endpoint's lock to write it
  * @key: constant
- * @node: in cap->async until it has finished; endpoint's lock
+ * @node: in cap->async until it has finished, or is freed if @taken; endpoint's lock
  * @timer: ends the wait at the deadline, if there is one: started by who submits,
  *	cancelled by the completion
  * @late: does what @timer may not
@@ -114,6 +117,7 @@ struct vipc_async {
 	u32 flags;
 	u32 opcode;
 	bool replied;
+	bool taken;
 	int why;
 	struct vipc_async_key key;
 	struct rb_node node;
@@ -129,7 +133,7 @@ static inline struct vipc_async **vipc_async_slot(struct io_uring_cmd *cmd)
 
 /* async.c */
 void vipc_async_wait(struct vipc_async *a);
-void vipc_async_wait_again(struct vipc_async *a);
+void vipc_async_forget(struct vipc_async *a);
 void vipc_async_end_timer(struct vipc_async *a);
 int vipc_async_cancel(struct vipc_cap *cap, struct io_uring_cmd *cmd, u64 msg);
 void vipc_async_abort(struct io_uring_cmd *cmd, unsigned int issue_flags);

@@ -62,13 +62,14 @@ static int vipc_async_keep_x(struct vipc_async *a, int err)
 		if (err != VIPC_TAKE_NEXT)
 			break;
 		vipc_renew_x(op, op->cap, op->x, xmsg);
+		err = READ_ONCE(a->why);
 		if (fatal_signal_pending(current))
 			err = -ECANCELED;
-		else
+		if (!err)
 			err = vipc_async_receive(a, false);
 	}
 	if (err == -EINPROGRESS) {
-		vipc_async_wait_again(a);
+		vipc_async_wait(a);
 		return -EIOCBQUEUED;
 	}
 	return vipc_end_receive_x(op, uxmsg, a->replied, faulted, err);
@@ -116,6 +117,9 @@ static void vipc_async_result(struct vipc_async *a, int err,
 		return;
 	if (unlikely(ret < 0))
 		vipc_count_failure(ret);
+	/* Nobody changes it since it was finished. */
+	if (a->taken)
+		vipc_async_forget(a);
 	kfree(a);
 	io_uring_cmd_done(cmd, ret, 0, issue_flags);
 }
@@ -159,6 +163,7 @@ static struct vipc_async *vipc_async_new(struct vipc_cap *cap,
 	a->umsg = p;
 	a->start = vipc_clock();
 	a->replied = false;
+	a->taken = false;
 	a->why = 0;
 	a->key.files = vipc_files_of(cmd);
 	a->key.ring = cmd_to_io_kiocb(cmd)->ctx;
