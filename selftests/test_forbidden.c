@@ -16,12 +16,7 @@
 #define MAX_LEN		(2 * VX_PIN_MIN)
 
 /* selftests/forbidden.apparmor, as the kernel wants it */
-extern const char policy[], policy_end[];
-__asm__(".pushsection .rodata\n"
-	".globl policy, policy_end\n"
-	"policy: .incbin \"" FORBIDDEN "\"\n"
-	"policy_end:\n"
-	".popsection\n");
+VT_HOLD(policy, FORBIDDEN);
 
 /* 0, -ENOENT where there is no such security module, or another error. */
 static int load_policy(void)

@@ -434,12 +434,7 @@ TEST_F(limits, seccomp_kills_a_process_in_a_call)
 
 /* ---- 32-bit programs ---- */
 
-extern const char compat32[], compat32_end[];
-__asm__(".pushsection .rodata\n"
-	".globl compat32, compat32_end\n"
-	"compat32: .incbin \"" COMPAT32 "\"\n"
-	"compat32_end:\n"
-	".popsection\n");
+VT_HOLD(compat32, COMPAT32);
 
 TEST_F(limits, program_of_32_bits)
 {

@@ -10,15 +10,8 @@
 #define TALLY_PROGRAM	NT_FOLDER "/tally"
 #define RUN_PROGRAM	NT_FOLDER "/vipc-run"
 
-#define HOLD(name, file)					\
-	extern const char name[], name##_end[];			\
-	__asm__(".pushsection .rodata\n"			\
-		#name ": .incbin \"" file "\"\n"		\
-		#name "_end:\n"					\
-		".popsection\n")
-
-HOLD(tally, TALLY);
-HOLD(vipc_run, VIPC_RUN);
+VT_HOLD(tally, TALLY);
+VT_HOLD(vipc_run, VIPC_RUN);
 
 static int unpack(const char *path, const char *from, const char *end)
 {

@@ -8,11 +8,7 @@
 #include "vipc_procs.h"
 #include "vipc_rings.h"
 
-extern const char vipcstat[], vipcstat_end[];
-__asm__(".pushsection .rodata\n"
-	"vipcstat: .incbin \"" VIPCSTAT "\"\n"
-	"vipcstat_end:\n"
-	".popsection\n");
+VT_HOLD(vipcstat, VIPCSTAT);
 
 FIXTURE(vipcstat)
 {

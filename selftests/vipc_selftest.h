@@ -52,6 +52,19 @@
 #define TEST_TIMEOUT_DEFAULT 240
 #endif
 
+/*
+ * The bytes of @file, from @name to @name_end, for a machine that has no such file. The
+ * names are global, as C says they are: gcc and binutils for arm64 find two local ones
+ * in the same place.
+ */
+#define VT_HOLD(name, file)					\
+	extern const char name[], name##_end[];			\
+	__asm__(".pushsection .rodata\n"			\
+		".globl " #name ", " #name "_end\n"		\
+		#name ": .incbin \"" file "\"\n"		\
+		#name "_end:\n"					\
+		".popsection\n")
+
 #define VT_DEVICE	"/dev/vipc"
 #define VT_DEBUGFS	"/sys/kernel/debug/vipc/"
 #define VT_NSEC		1000000000ull
