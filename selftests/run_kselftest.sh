@@ -88,7 +88,7 @@ end_session()
 # One with no frame of ours on either side says nothing about vipc: it stays in
 # the log, but under a title that is no complaint. Nor does one in a timed sleep of
 # the kernel's, whoever called that: its timer clears the pointer that the sleeper
-# looks at.
+# looks at. What an interrupt does is not done by whom it has interrupted.
 name_races_elsewhere()
 {
 	awk -v timed_sleep='in hrtimer_wakeup / schedule_hrtimeout_range_clock' '
@@ -97,12 +97,14 @@ name_races_elsewhere()
 				sub(/BUG: KCSAN:/, "a race elsewhere:", report[0])
 			for (i = 0; i < lines; i++)
 				print report[i]
-			lines = ours = 0
+			lines = ours = interrupted = 0
 		}
 		/BUG: KCSAN:/ { end_of_report(); report[lines++] = $0; next }
 		!lines { print; next }
 		{ report[lines++] = $0 }
-		/\+0x[0-9a-f]+\/0x[0-9a-f]+ \[(vipc|broken)\]/ { ours = 1 }
+		/ by (task|interrupt)/ { interrupted = 0 }
+		/ asm_(sysvec_|common_interrupt)/ { interrupted = 1 }
+		!interrupted && /\+0x[0-9a-f]+\/0x[0-9a-f]+ \[(vipc|broken)\]/ { ours = 1 }
 		/=====================$/ { end_of_report() }
 		END { end_of_report() }'
 }
