@@ -62,7 +62,8 @@ bool late;			/* its deadline has passed */
 bool got;			/* a receiver: it has a message */
 bool taken;			/* which it may pass over */
 bool queued;			/* in endpoint->receivers, or ->senders */
-bool submitted;
+bool begun;
+bool closed;			/* since it has begun */
 byte passes = PASSES;
 bool given_back;
 bool kept;
@@ -153,7 +154,17 @@ inline wait(mine, ret)
 #endif
 		unlock_list(mine)
 	}
+	send(mine);
+#ifndef MUT_closed_unseen
+	atomic {				/* vipc_closed_meanwhile() */
+		if
+		:: closed -> end(ECANCELED, ret)
+		:: else
+		fi;
+		unlock_list(mine)
+	}
 	send(mine)
+#endif
 }
 
 /* vipc_async_result(), which ends it */
@@ -218,7 +229,7 @@ active proctype submitter()
 	bool mine, ret;
 
 	atomic { !ring -> ring = true }
-	atomic { if :: deadline = true :: skip fi }
+	atomic { if :: deadline = true :: skip fi; begun = true }
 	/* vipc_endpoint_send(), vipc_endpoint_receive() */
 	atomic {
 		if
@@ -230,7 +241,7 @@ active proctype submitter()
 	ring = false;
 #endif
 	wait(mine, ret);
-	atomic { submitted = true; ring = false }
+	ring = false
 }
 
 /* A peer: RECV and REPLY, or SEND */
@@ -332,14 +343,15 @@ active proctype canceller()
 over:	skip
 }
 
-/* close(): vipc_async_flush() has no lock of the ring's, and may come too early. */
+/* close(): vipc_async_flush() has no lock of the ring's */
 active proctype closer()
 {
 	bool mine, ret;
 
 	if
 	:: true
-	:: atomic { submitted || indexed ->
+	:: atomic { begun -> closed = true }
+	   atomic {
 		if
 		:: indexed ->
 			end(ECANCELED, ret);

@@ -332,6 +332,27 @@ TEST_F(uring, closed)
 	self->server = vt_open();
 }
 
+/* As soon as it is seen to wait: the thread of a polled ring has not done with it. */
+TEST_F(uring, closed_at_once)
+{
+	struct vipc_msg m = { 0 };
+
+	for (int i = 0; i < 500; i++) {
+		uint64_t limit = vt_now_ns() + VT_LIMIT_NS;
+		int info = vt_derive(self->server, 0, 0);
+
+		ASSERT_EQ(0, vt_submit(&self->ring, self->server, VIPC_IOC_RECV, &m, 1));
+		while (!vt_receivers(info))
+			ASSERT_GT(limit, vt_now_ns());
+		close(self->server);
+		ASSERT_EQ(-ECANCELED, vt_result(&self->ring, 1)) {
+			TH_LOG("in round %d", i);
+		}
+		close(info);
+		self->server = vt_open();
+	}
+}
+
 /* Somebody else's descriptor for the same file does not keep what one has closed. */
 TEST_F(uring, closed_but_for_a_fork)
 {

@@ -228,11 +228,28 @@ void vipc_async_end_timer(struct vipc_async *a)
 	cancel_work_sync(&a->late);
 }
 
+static int vipc_same_file(const void *data, struct file *file, unsigned int fd)
+{
+	return file == data;
+}
+
+/*
+ * Was the last descriptor closed while it was submitted? Then vipc_async_flush() may not
+ * have found it. What is submitted by a thread is so through that thread's table.
+ */
+static bool vipc_closed_meanwhile(const struct vipc_async *a)
+{
+	smp_mb();	/* (C): inserted before we look, see vipc_async_flush() */
+	return unlikely(atomic_read(&a->op.cap->closes) != a->closes) &&
+	       a->key.files == current->files &&
+	       !iterate_fd(current->files, 0, vipc_same_file, a->cmd->file);
+}
+
 /**
  * vipc_async_wait() - from here on it can be found, and its deadline counts
  * @a: an operation that is queued or in service, or may have finished since
  *
- * Context: the ring's lock is held; takes the endpoint's.
+ * Context: the ring's lock is held; takes the endpoint's, and the table's.
  */
 void vipc_async_wait(struct vipc_async *a)
 {
@@ -256,6 +273,12 @@ void vipc_async_wait(struct vipc_async *a)
 	if (RB_EMPTY_NODE(&a->node) && (a->op.outcome > 0 || a->taken))
 		vipc_async_insert(&cap->async, a);
 	vipc_endpoint_unlock(ep);
+
+	if (unlikely(vipc_closed_meanwhile(a))) {
+		spin_lock(&ep->lock);
+		vipc_async_end(ep, &a->op, -ECANCELED);
+		vipc_endpoint_unlock(ep);
+	}
 }
 
 /**
@@ -342,11 +365,6 @@ void vipc_async_abort(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		vipc_async_complete(cmd, issue_flags);
 }
 
-static int vipc_same_file(const void *data, struct file *file, unsigned int fd)
-{
-	return file == data;
-}
-
 /*
  * Ends the first operation that was submitted through that table. One whose message is
  * being copied ends by itself. Those that wait for their reply have each a thread that
@@ -374,9 +392,9 @@ static bool vipc_flush_step(struct vipc_cap *cap, const void *files)
  * @file: of a capability
  * @id: the table in which the descriptor was, and is not any more
  *
- * If there is no other one in that table, what was submitted through it ends. A
- * thread that is submitting at the same time may be too late to be seen. A process that
- * exits clears each place of its table before it closes what was there.
+ * If there is no other one in that table, what was submitted through it ends. A command
+ * that io_uring has got the file for, and not begun, comes too late to be seen. A process
+ * that exits clears each place of its table before it closes what was there.
  *
  * Context: may sleep; takes the endpoint's lock, and the table's.
  * Return: 0.
@@ -387,8 +405,13 @@ int vipc_async_flush(struct file *file, fl_owner_t id)
 	struct vipc_endpoint *ep;
 	unsigned int steps = 0;
 
-	/* Most have none: a look without the lock, as close() races with submitting. */
-	if (!id || !cap || !READ_ONCE(cap->async.rb_node))
+	if (!id || !cap)
+		return 0;
+	/* Who waits from now on sees that, or is seen. */
+	atomic_inc(&cap->closes);
+	smp_mb__after_atomic();		/* pairs with (C) */
+	/* Most have none: a look without the lock. */
+	if (!READ_ONCE(cap->async.rb_node))
 		return 0;
 	if (iterate_fd(id, 0, vipc_same_file, file))
 		return 0;

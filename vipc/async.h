@@ -100,6 +100,7 @@ struct vipc_async_x {
  * @taken: a receiver with @op.x was given a message, which it may pass over: until it
  *	waits again, @op is the completion's alone; endpoint's lock
  * @why: how to end it as soon as it can leave, or 0; endpoint's lock to write it
+ * @closes: cap->closes when it began; constant
  * @key: constant
  * @node: in cap->async until it has finished, or is freed if @taken; endpoint's lock
  * @timer: ends the wait at the deadline, if there is one: started by who submits,
@@ -119,6 +120,7 @@ struct vipc_async {
 	bool replied;
 	bool taken;
 	int why;
+	int closes;
 	struct vipc_async_key key;
 	struct rb_node node;
 	struct hrtimer timer;
