@@ -52,7 +52,7 @@ TEST_F(uring, call_is_answered)
 TEST_F(uring, reply_recv_serves)
 {
 	struct vipc_msg m = { 0 };
-	struct vt_op op;
+	struct vt_op op = { 0 };
 	uint64_t i;
 
 	for (i = 0; i < 10; i++) {
