@@ -103,7 +103,8 @@ make_tmp() {
 
 # shellcheck disable=SC2317 # the trap reaches it
 remove_tmp() {
-	[ -z "$qemu" ] || kill -KILL "$qemu" 2>/dev/null || :
+	# To timeout(1), which passes that on.
+	[ -z "$qemu" ] || kill -TERM "$qemu" 2>/dev/null || :
 	rm -rf "$tmp"
 }
 

@@ -75,6 +75,7 @@ static bool vipc_start(struct run *run)
 		free(s);
 		return false;
 	}
+	run->state = s;
 	if (s->transport->max_size > sizeof(struct vipc_msg)) {
 		struct vipc_config config = {
 			.flags = VIPC_CONFIG_MAX_LEN,
@@ -90,7 +91,6 @@ static bool vipc_start(struct run *run)
 		if (s->client[i] < 0)
 			return missing(run, "vipc_derive: %s", strerror(-s->client[i]));
 	}
-	run->state = s;
 	return true;
 }
 
