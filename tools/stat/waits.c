@@ -1,7 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0
 /* vipcstat --waits: who waits for whom, and who for himself in the end. */
+#include <stdlib.h>
 #include <string.h>
 #include "stat.h"
+
+/* Is it the same thread, or command, in the same state of the same operation? */
+static int compare_all_but_time(const struct wait *a, const struct wait *b)
+{
+	if (a->endpoint != b->endpoint)
+		return a->endpoint < b->endpoint ? -1 : 1;
+	if (a->pid != b->pid)
+		return a->pid < b->pid ? -1 : 1;
+	if (a->number != b->number)
+		return a->number < b->number ? -1 : 1;
+	return strcmp(a->state, b->state) ?: strcmp(a->operation, b->operation);
+}
+
+/* Of those that are the same, who waits longest comes first. */
+static int compare(const void *a, const void *b)
+{
+	const struct wait *x = a, *y = b;
+
+	return compare_all_but_time(x, y) ?:
+	       (x->waited_ms < y->waited_ms) - (x->waited_ms > y->waited_ms);
+}
+
+/* In @waits, which are in that order, the first that is the same as @w, or NULL. */
+static const struct wait *longest_like(const struct wait *w, const struct list *waits)
+{
+	size_t from = 0, to = waits->nr;
+
+	while (from < to) {
+		size_t half = from + (to - from) / 2;
+
+		if (compare_all_but_time(AT(struct wait, waits, half), w) < 0)
+			from = half + 1;
+		else
+			to = half;
+	}
+	if (from == waits->nr || compare_all_but_time(AT(struct wait, waits, from), w))
+		return NULL;
+	return AT(struct wait, waits, from);
+}
 
 /*
  * The waits of different endpoints are not read at one moment, so threads that come
@@ -9,29 +49,17 @@
  * read for the second time and after they were for the first, was there in between,
  * as all those were.
  */
-static void keep_lasting(struct list *waits, const struct list *later)
+static void keep_lasting(struct list *waits, struct list *later)
 {
-	size_t i, k, from = 0;
+	size_t i;
 
+	if (later->nr)
+		qsort(later->items, later->nr, sizeof(struct wait), compare);
 	for (i = 0; i < waits->nr; i++) {
 		struct wait *w = AT(struct wait, waits, i);
+		const struct wait *l = longest_like(w, later);
 
-		/* Both are in the order of the endpoints, which is that of their numbers. */
-		while (from < later->nr && AT(struct wait, later, from)->endpoint < w->endpoint)
-			from++;
-		w->stuck = false;
-		for (k = from; k < later->nr; k++) {
-			const struct wait *l = AT(struct wait, later, k);
-
-			if (l->endpoint != w->endpoint)
-				break;
-			if (l->pid == w->pid && l->number == w->number &&
-			    !strcmp(l->state, w->state) && !strcmp(l->operation, w->operation) &&
-			    l->waited_ms >= w->waited_ms) {
-				w->stuck = true;
-				break;
-			}
-		}
+		w->stuck = l && l->waited_ms >= w->waited_ms;
 	}
 }
 
