@@ -19,7 +19,7 @@
  *    endpoint, and not by both (judge).
  *
  * What receives bytes may have to pass a message over, and to wait for the next one: so
- * often as PASSES says.
+ * often as PASSES says. The next one may be there at once, or the receive fail.
  */
 
 #ifndef CALLER
@@ -40,6 +40,7 @@
 #define OK		4
 #define ECANCELED	5
 #define ETIMEDOUT	6
+#define EPIPE		7
 #define finished	(outcome >= OK)
 
 byte outcome = NEW;
@@ -63,6 +64,7 @@ bool got;			/* a receiver: it has a message */
 bool taken;			/* which it may pass over */
 bool queued;			/* in endpoint->receivers, or ->senders */
 bool begun;
+bool submitted;
 bool closed;			/* since it has begun */
 byte passes = PASSES;
 bool given_back;
@@ -172,11 +174,11 @@ inline result()
 {
 	atomic {
 		if
-		:: outcome == OK && got && dying ->	/* vipc_nobody_left() */
+		:: got && dying ->		/* vipc_nobody_left() */
 #ifndef MUT_drop_message
 			given_back = true
 #endif
-		:: outcome == OK && got && !dying ->
+		:: got && !dying ->
 			if
 			:: kept = true
 			:: given_back = true	/* its memory faults */
@@ -187,6 +189,10 @@ inline result()
 #ifndef MUT_stay_indexed
 		:: taken -> indexed = false	/* vipc_async_forget() */
 #endif
+		:: else
+		fi;
+		if
+		:: outcome == QUEUED -> outcome = OK	/* never queued again */
 		:: else
 		fi;
 		alive = false;			/* kfree() */
@@ -205,8 +211,8 @@ inline complete(mine, ret)
 	atomic { armed = false }
 	atomic { !working -> queued_work = false }
 #endif
-	if
-	:: atomic { passes && outcome == OK && got && !dying ->
+	do
+	:: atomic { passes && got && !dying ->
 		passes--;			/* vipc_async_keep_x() */
 		got = false;
 		sent = false;
@@ -214,13 +220,23 @@ inline complete(mine, ret)
 	   }
 	   if
 	   :: atomic { why -> outcome = why }
-	      result()
+	      result();
+	      break
 	   :: !why ->
-	      queued = true;			/* vipc_endpoint_receive() */
-	      wait(mine, ret)
+	      if				/* vipc_endpoint_receive() */
+	      :: atomic { queued = true }
+		 wait(mine, ret);
+		 break
+	      :: got = true
+	      :: atomic { true -> outcome = EPIPE }
+		 result();
+		 break
+	      fi
 	   fi
-	:: true -> result()
-	fi
+	:: true ->
+	   result();
+	   break
+	od
 }
 
 /* vipc_async_submit() */
@@ -241,6 +257,7 @@ active proctype submitter()
 	ring = false;
 #endif
 	wait(mine, ret);
+	submitted = true;
 	ring = false
 }
 
@@ -268,6 +285,11 @@ active proctype peer()
 	   }
 	   send(mine)
 #endif
+	:: atomic { queued ->			/* revoked, or the endpoint is dead */
+		finish(EPIPE);
+		unlock_list(mine)
+	   }
+	   send(mine)
 	:: atomic { CALLER && outcome == IN_SERVICE ->	/* vipc_answer() */
 		finish(OK);
 		unlock_list(mine)
@@ -319,16 +341,17 @@ end_timer:
 }
 
 /*
- * VIPC_URING_CANCEL: vipc_async_cancel(), by the task that submits. Whatever it says, it
- * is over with the command.
+ * VIPC_URING_CANCEL: vipc_async_cancel(), by the task that submits, or by a worker without
+ * the ring's lock. Whatever it says, it is over with the command.
  */
 active proctype canceller()
 {
-	bool mine, ret;
+	bool mine, ret, worker;
 
 	if
 	:: true -> goto over			/* nobody does */
 	:: atomic { !ring && outcome != NEW -> ring = true }
+	:: atomic { submitted -> worker = true }
 	fi;
 	atomic {
 		if
@@ -339,7 +362,10 @@ active proctype canceller()
 		unlock_list(mine)
 	}
 	send(mine);
-	ring = false;
+	if
+	:: !worker -> ring = false
+	:: worker
+	fi;
 over:	skip
 }
 

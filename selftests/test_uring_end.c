@@ -237,21 +237,52 @@ TEST(message_passed_over_and_cancelled)
 	io_uring_queue_exit(&ring);
 }
 
+/* A ring whose thread has to ask for its completions. */
+static int renew_deferred(struct io_uring *ring)
+{
+	io_uring_queue_exit(ring);
+	return io_uring_queue_init(ENTRIES, ring, IORING_SETUP_SINGLE_ISSUER |
+						  IORING_SETUP_DEFER_TASKRUN);
+}
+
 /* A message that is kept counts more than who cancels. */
 TEST_F(ring_end, message_kept_and_cancelled)
 {
 	struct vipc_xmsg x = { 0 };
 	struct vipc_msg m = vt_msg(5);
 
-	io_uring_queue_exit(&self->ring);
-	ASSERT_EQ(0, io_uring_queue_init(ENTRIES, &self->ring, IORING_SETUP_SINGLE_ISSUER |
-							       IORING_SETUP_DEFER_TASKRUN));
+	ASSERT_EQ(0, renew_deferred(&self->ring));
 	ASSERT_EQ(0, vt_submit(&self->ring, self->server, VIPC_IOC_RECV_X, &x, 1));
 	ASSERT_EQ(0, vt_send(self->client, &m));
 	ASSERT_EQ(0, vt_submit(&self->ring, self->server, VIPC_URING_CANCEL, &x, 2));
 	EXPECT_EQ(-EALREADY, vt_result(&self->ring, 2));
 	EXPECT_EQ(0, vt_result(&self->ring, 1));
 	EXPECT_TRUE(vt_msg_is(&x.msg, 5));
+}
+
+/* It is in nobody's way who cancels another one that is the same. */
+TEST_F(ring_end, message_kept_and_next_cancelled)
+{
+	const int want[][2] = { { 2, -EALREADY }, { 3, 0 }, { 1, 0 }, { 1, -ECANCELED } };
+	struct vipc_xmsg x = { 0 };
+	struct vipc_msg m = vt_msg(5);
+	unsigned int seen = 0;
+	uint64_t tag;
+	int res;
+
+	ASSERT_EQ(0, renew_deferred(&self->ring));
+	ASSERT_EQ(0, vt_submit(&self->ring, self->server, VIPC_IOC_RECV_X, &x, 1));
+	ASSERT_EQ(0, vt_send(self->client, &m));
+	ASSERT_EQ(0, vt_submit(&self->ring, self->server, VIPC_IOC_RECV_X, &x, 1));
+	ASSERT_EQ(0, vt_submit(&self->ring, self->server, VIPC_URING_CANCEL, &x, 2));
+	ASSERT_EQ(0, vt_submit(&self->ring, self->server, VIPC_URING_CANCEL, &x, 3));
+	for (int i = 0; i < 4; i++) {
+		ASSERT_EQ(0, vt_next(&self->ring, &tag, &res));
+		for (int k = 0; k < 4; k++)
+			if (tag == (uint64_t)want[k][0] && res == want[k][1])
+				seen |= 1u << k;
+	}
+	EXPECT_EQ(15, seen);
 }
 
 TEST(message_passed_over_and_closed)

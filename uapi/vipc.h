@@ -226,7 +226,7 @@ struct vipc_info {
  * VIPC_URING_CANCEL ends an operation that the same process has submitted to the same
  * ring through the same capability: that one gets ECANCELED. The result is 0; ENOENT:
  * there is none, or it has ended; EALREADY: its message or reply is being copied. It
- * ends with that, or, if nobody can have that, with ECANCELED.
+ * ends with that, or, if nobody can have that, with ECANCELED or another error.
  *
  * An operation also ends with ECANCELED when its ring is closed, and when the process
  * closes its last descriptor for the capability, unless it was submitted through a

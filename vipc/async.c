@@ -111,6 +111,14 @@ void vipc_async_finish(struct vipc_op *op, int outcome)
 	ep->finished = op;
 }
 
+/* It ends by itself. That it was cancelled counts more than its deadline. */
+static int vipc_async_note(struct vipc_async *a, int why)
+{
+	if (a->why != -ECANCELED)
+		WRITE_ONCE(a->why, why);
+	return -EALREADY;
+}
+
 /* Takes an operation away from where it waits, and ends it. */
 static int vipc_async_end(struct vipc_endpoint *ep, struct vipc_op *op, int why)
 {
@@ -118,10 +126,8 @@ static int vipc_async_end(struct vipc_endpoint *ep, struct vipc_op *op, int why)
 
 	lockdep_assert_held(&ep->lock);
 	/* It ends with its message, or vipc_async_wait() comes. It is not ours. */
-	if (a->taken) {
-		WRITE_ONCE(a->why, why);
-		return -EALREADY;
-	}
+	if (a->taken)
+		return vipc_async_note(a, why);
 	switch (op->outcome) {
 	case VIPC_QUEUED:
 		vipc_unqueue(ep, op);
@@ -131,8 +137,7 @@ static int vipc_async_end(struct vipc_endpoint *ep, struct vipc_op *op, int why)
 		break;
 	case VIPC_ANSWERED:
 		/* vipc_async_rouse() comes, unless it is answered. */
-		WRITE_ONCE(a->why, why);
-		return -EALREADY;
+		return vipc_async_note(a, why);
 	default:
 		return -ENOENT;
 	}
@@ -235,14 +240,23 @@ static int vipc_same_file(const void *data, struct file *file, unsigned int fd)
 
 /*
  * Was the last descriptor closed while it was submitted? Then vipc_async_flush() may not
- * have found it. What is submitted by a thread is so through that thread's table.
+ * have found it. A task that has got another table since then has closed nothing in this
+ * one.
  */
 static bool vipc_closed_meanwhile(const struct vipc_async *a)
 {
+	const struct file *file = a->cmd->file, *there;
+
+	if (a->key.files != current->files)
+		return false;
 	smp_mb();	/* (C): inserted before we look, see vipc_async_flush() */
-	return unlikely(atomic_read(&a->op.cap->closes) != a->closes) &&
-	       a->key.files == current->files &&
-	       !iterate_fd(current->files, 0, vipc_same_file, a->cmd->file);
+	rcu_read_lock();
+	/* Until it is completed, this is the descriptor's number. */
+	there = files_lookup_fd_raw(current->files,
+				    cmd_to_io_kiocb(a->cmd)->cqe.fd);
+	rcu_read_unlock();
+	return unlikely(there != file) &&
+	       !iterate_fd(current->files, 0, vipc_same_file, file);
 }
 
 /**
@@ -305,8 +319,8 @@ void vipc_async_forget(struct vipc_async *a)
  * @msg: address of the operation's message
  *
  * Context: takes the endpoint's lock.
- * Return: 0, -ENOENT: there is none, or it has finished, or -EALREADY: its message is
- * being copied.
+ * Return: 0, -ENOENT: there is none, or it has finished, or -EALREADY: its message or
+ * reply is being copied.
  */
 int vipc_async_cancel(struct vipc_cap *cap, struct io_uring_cmd *cmd, u64 msg)
 {
@@ -325,8 +339,12 @@ int vipc_async_cancel(struct vipc_cap *cap, struct io_uring_cmd *cmd, u64 msg)
 		key.files = NULL;
 		a = vipc_async_find(&cap->async, &key);
 	}
-	if (a && !vipc_compare(&a->key, &key))
+	if (a && !vipc_compare(&a->key, &key)) {
 		ret = vipc_async_end(ep, &a->op, -ECANCELED);
+		/* The next to come is for the next that is the same. */
+		if (a->taken)
+			vipc_async_unindex(cap, a);
+	}
 	vipc_endpoint_unlock(ep);
 	return ret;
 }
@@ -392,9 +410,9 @@ static bool vipc_flush_step(struct vipc_cap *cap, const void *files)
  * @file: of a capability
  * @id: the table in which the descriptor was, and is not any more
  *
- * If there is no other one in that table, what was submitted through it ends. A command
- * that io_uring has got the file for, and not begun, comes too late to be seen. A process
- * that exits clears each place of its table before it closes what was there.
+ * If there is no other one in that table, what was submitted through it ends; what
+ * is being submitted too, see vipc_async_wait(). A process that exits clears each place
+ * of its table before it closes what was there.
  *
  * Context: may sleep; takes the endpoint's lock, and the table's.
  * Return: 0.
@@ -407,9 +425,8 @@ int vipc_async_flush(struct file *file, fl_owner_t id)
 
 	if (!id || !cap)
 		return 0;
-	/* Who waits from now on sees that, or is seen. */
-	atomic_inc(&cap->closes);
-	smp_mb__after_atomic();		/* pairs with (C) */
+	/* Pairs with (C): who waits from now on sees the descriptor gone, or is seen. */
+	smp_mb();
 	/* Most have none: a look without the lock. */
 	if (!READ_ONCE(cap->async.rb_node))
 		return 0;

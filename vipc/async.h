@@ -31,6 +31,7 @@
  *
  *   ctx->uring_lock (mutex: of io_uring's)
  *     mmap_lock, and all that allocating memory takes
+ *     files->file_lock
  *     endpoint->lock
  *
  * A queued command is a reference on the file, so that ->release comes after all of
@@ -100,7 +101,6 @@ struct vipc_async_x {
  * @taken: a receiver with @op.x was given a message, which it may pass over: until it
  *	waits again, @op is the completion's alone; endpoint's lock
  * @why: how to end it as soon as it can leave, or 0; endpoint's lock to write it
- * @closes: cap->closes when it began; constant
  * @key: constant
  * @node: in cap->async until it has finished, or is freed if @taken; endpoint's lock
  * @timer: ends the wait at the deadline, if there is one: started by who submits,
@@ -120,7 +120,6 @@ struct vipc_async {
 	bool replied;
 	bool taken;
 	int why;
-	int closes;
 	struct vipc_async_key key;
 	struct rb_node node;
 	struct hrtimer timer;

@@ -23,7 +23,6 @@
 #ifndef VIPC_CAPABILITY_H
 #define VIPC_CAPABILITY_H
 
-#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/rbtree.h>
 #include <linux/types.h>
@@ -42,9 +41,8 @@ struct vipc_watch;
  * @revoked: its rights are gone; endpoint's lock
  * @closed: its file is gone, it is a mere node; endpoint's lock
  * @ops: operations queued through it; endpoint's lock
- * @async: asynchronous operations through it that have not finished, see async.c;
- *	endpoint's lock
- * @closes: how often a descriptor for it was closed, see vipc_async_wait()
+ * @async: asynchronous operations through it that have not finished, or may go on
+ *	nevertheless, see async.c; endpoint's lock
  * @latest: the last caller that it has taken, if still in service; endpoint's
  *	lock
  * @in_service: its other callers in service, by reply token; endpoint's lock
@@ -64,7 +62,6 @@ struct vipc_cap {
 	bool closed;
 	struct hlist_head ops;
 	struct rb_root async;
-	atomic_t closes;
 	struct vipc_op *latest;
 	struct rb_root in_service;
 	struct list_head as_receiver;

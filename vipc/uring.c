@@ -165,8 +165,6 @@ static struct vipc_async *vipc_async_new(struct vipc_cap *cap,
 	a->replied = false;
 	a->taken = false;
 	a->why = 0;
-	/* Before it can be seen to wait. */
-	a->closes = atomic_read_acquire(&cap->closes);
 	a->key.files = vipc_files_of(cmd);
 	a->key.ring = cmd_to_io_kiocb(cmd)->ctx;
 	a->key.msg = (uintptr_t)p;

@@ -132,7 +132,8 @@ static inline void vipc_prep_notify(struct io_uring_sqe *sqe, int fd,
 
 /*
  * Ends the operation of this ring with that message: its CQE says -ECANCELED. This
- * one's says 0, or -ENOENT: there is none, or it has ended; or -EALREADY: it will end.
+ * one's says 0, or -ENOENT: there is none, or it has ended; or -EALREADY: it
+ * ends by itself.
  */
 static inline void vipc_prep_cancel(struct io_uring_sqe *sqe, int fd,
 				    const void *msg)
