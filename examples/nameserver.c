@@ -121,6 +121,7 @@ static int handle(struct vipc_xmsg *msg, void *arg)
 
 	(void)arg;
 	if (msg->msg.flags & VIPC_MSG_BADGE_CLOSED) {
+		/* With one thread, none of its requests is in service any more. */
 		forget(msg->msg.badge);
 		return --programs ? VIPC_SERVE_REPLY : VIPC_SERVE_STOP;
 	}

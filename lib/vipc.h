@@ -93,6 +93,9 @@ int vipc_derive(int fd, unsigned int rights, __u64 badge);
  * receiver gets a message with VIPC_MSG_BADGE_CLOSED in its flags, that badge, and
  * nothing else. What is derived from a watched capability is watched, too.
  *
+ * Requests with that badge may still be in service in other threads, or deferred, and
+ * what is buffered comes after the notice: do not free yet what they use.
+ *
  * Return: as vipc_derive(), and
  *
  * * -%EINVAL: also: @badge is 0, or @fd has a badge
