@@ -22,7 +22,7 @@ compiler_set := $(if $(CROSS_COMPILE),arm64)
 demo_kernel := $(if $(filter host,$(KERNEL)),6.1,$(KERNEL))
 
 .DEFAULT_GOAL := default
-.PHONY: default help module lib examples demo check fuzz trinity check-all coverage model bench \
+.PHONY: default help module lib man examples demo check fuzz trinity check-all coverage model bench \
 	check-arm64 check-watching lint programs install uninstall packages check-packages \
 	check-signing check-systemd clean
 
@@ -42,7 +42,8 @@ help:
 	@echo '                          6.1-arm64, 6.12-arm64'
 	@echo '  FASTPATH=generic        without assembly: build/K-generic/vipc.ko'
 	@echo '  V=1                     show what kbuild prints'
-	@echo 'make lib                  the library: build/lib/'
+	@echo 'make lib                  the library: build/lib/, and the manual pages:'
+	@echo 'make man                  man -M build/man vipc_serve'
 	@echo 'make demo                 show it, in a virtual machine (KERNEL=K: with that kernel)'
 	@echo 'make check                all tests, in virtual machines'
 	@echo 'make check-all            the same and the long ones, also on a real-time kernel and on'
@@ -74,9 +75,15 @@ module:
 # libvipc, and those that build upon it and need another one's library.
 libraries := $(patsubst %/Makefile,%,lib/Makefile $(wildcard lib/*/Makefile))
 
-lib:
+lib: man
 	@vm/setup build $(compiler_set)
 	@$(MAKE) -C lib
+
+# Where man finds them: many are links to others, which it looks for in man3/ and the like.
+man:
+	@for d in $(installed); do \
+		$(MAKE) -s -C $$d install-man DESTDIR= MANDIR=$(CURDIR)/build/man || exit; \
+	done
 
 examples:
 	@vm/setup build tools $(compiler_set)

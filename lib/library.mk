@@ -14,6 +14,7 @@
 #   make            build/lib/NAME.a and NAME.so.0
 #   make check      its headers in C and C++, its ABI, its manual pages
 #   make install    to $(DESTDIR)$(PREFIX); LIBDIR for another lib folder
+#   make install-man  the manual pages alone; MANDIR for another folder
 #   make uninstall
 #
 # For another processor see cross.mk.
@@ -42,7 +43,7 @@ SECTIONS := $(sort $(subst .,,$(suffix $(MANUALS))))
 # The manual pages of section $(1).
 pages = $(filter %.$(1),$(MANUALS))
 
-.PHONY: all check install uninstall clean
+.PHONY: all check install install-man uninstall clean
 all: $(OUT)/$(NAME).a $(OUT)/$(REAL)
 
 $(OUT)/$(NAME):
@@ -67,9 +68,8 @@ check: all
 
 # In the tree headers find each other by where they are; installed, beside each other, and
 # the kernel's under linux/.
-install: all
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)$(if $(UAPI),/linux) \
-		$(SECTIONS:%=$(DESTDIR)$(MANDIR)/man%)
+install: all install-man
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)$(if $(UAPI),/linux)
 	install -m 644 $(OUT)/$(NAME).a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(OUT)/$(REAL) $(DESTDIR)$(LIBDIR)
 	ln -sf $(REAL) $(DESTDIR)$(LIBDIR)/$(SONAME)
@@ -83,6 +83,9 @@ install: all
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' \
 		$(HERE)/$(NAME).pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/$(NAME).pc
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/$(NAME).pc
+
+install-man:
+	install -d $(SECTIONS:%=$(DESTDIR)$(MANDIR)/man%)
 	$(foreach n,$(SECTIONS),install -m 644 $(call pages,$n) $(DESTDIR)$(MANDIR)/man$n &&) :
 
 uninstall:
