@@ -131,6 +131,8 @@ int vipc_refuse(int connection, int error);
  * @deadline_ns: when waiting ends, on CLOCK_MONOTONIC (vipc_deadline_after()); 0
  *	waits for ever
  *
+ * It waits for the server's answer, not for a server to come.
+ *
  * Who can make something at @path can be the server. So it, and the folders above,
  * should be writable only to whom the client trusts that much.
  *
@@ -139,7 +141,7 @@ int vipc_refuse(int connection, int error);
  * * -%ENOENT: there is nothing at @path
  * * -%ECONNREFUSED: nobody listens there
  * * -%EACCES: no permission to connect
- * * -%ETIMEDOUT: the deadline passed before the server answered
+ * * -%ETIMEDOUT: the deadline passed before the server answered, or had passed already
  * * -%EINTR: a signal handler ran
  * * -%ECONNRESET: the server closed the connection without an answer
  * * -%EPROTO: it did not answer with a capability with SEND, and nothing else
