@@ -451,7 +451,7 @@ int vipc_call_x_timeout(int fd, struct vipc_xmsg *msg, __u64 timeout_ns);
  * A message of vipc_send() has reply 0, and is not answered whatever the
  * handler returns; so have notifications (VIPC_MSG_NOTIFICATION in flags; every
  * client may send these, and their badge is 0, which no client need have) and, of
- * watched capabilities, notices (VIPC_MSG_BADGE_CLOSED).
+ * watched capabilities, notices (VIPC_MSG_BADGE_CLOSED). The opcode of both is 0.
  *
  * Return: VIPC_SERVE_REPLY, or VIPC_SERVE_DEFER, VIPC_SERVE_STOP or both; or a
  * negative value, which ends the loop with that result. The reply goes out in
