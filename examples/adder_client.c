@@ -14,7 +14,7 @@ int main(void)
 	msg.deadline_ns = deadline;
 	err = fd < 0 ? fd : vipc_call(fd, &msg);
 	if (err)
-		fprintf(stderr, "adder_client: %s\n", strerror(-err));
+		fprintf(stderr, "%s: %s\n", fd < 0 ? "/tmp/adder" : "vipc_call", strerror(-err));
 	else
 		printf("20 + 22 = %llu\n", msg.data[0]);
 	return err != 0;

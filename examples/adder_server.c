@@ -20,6 +20,6 @@ int main(void)
 
 	if (!err)
 		err = vipc_serve(fd, add, NULL, 2);	/* two threads */
-	fprintf(stderr, "adder_server: %s\n", strerror(-err));
+	fprintf(stderr, "%s: %s\n", fd < 0 ? "/dev/vipc" : "/tmp/adder", strerror(-err));
 	return 1;
 }
