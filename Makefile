@@ -147,7 +147,16 @@ list = $(PREFIX)/share/vipc/folders
 installed := $(libraries) tools
 destinations = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)'
 
-install: module lib programs
+# What can be had without a module is told before that fails.
+.PHONY: headers
+headers:
+	@[ '$(KERNEL)' != host ] || [ -n '$(host_headers)' ] || { \
+		echo 'There are no headers of the kernel that runs here ($(release)), hence no module.'; \
+		echo 'KERNEL=6.12 takes that one'\''s. Without any module:'; \
+		echo '  for d in $(installed); do make -C $$d install$(DESTDIR:%= DESTDIR=%); done'; \
+		exit 1; } >&2
+
+install: headers module lib programs
 	packaging/directories make '$(DESTDIR)' $(list) $(folders)
 	install -m 644 build/$(KERNEL)$(variant)/vipc.ko $(DESTDIR)$(module_dir)/vipc.ko
 	$(if $(DESTDIR),,depmod $(module_release))
