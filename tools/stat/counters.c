@@ -134,7 +134,7 @@ static void print_header(void)
 	size_t i;
 
 	fputs("---there--- ------------operations------------ ", stdout);
-	puts("----requests----- ------waits------- ----------failed----------");
+	puts("requests (cycles) ------waits------- ----------failed----------");
 	for (i = 0; i < COLUMNS; i++)
 		printf("%*s", columns[i].width, columns[i].title);
 	putchar('\n');
