@@ -52,7 +52,7 @@ extern "C" {
 
 /**
  * vipc_open() - make an endpoint
- * @flags: 0 or O_CLOEXEC, as in pipe2(2)
+ * @flags: 0 or O_CLOEXEC; O_RDWR is implied, and must not be given
  *
  * Return: a capability for it with every right and no badge, or
  *
