@@ -49,7 +49,7 @@ help:
 	@echo 'make check-all            the same and the long ones, also on a real-time kernel and on'
 	@echo '                          kernels that find races, leaks and deadlocks, built first'
 	@echo 'make check-watching       what the manual says of perf, bpftrace, strace and lsof'
-	@echo 'make check-arm64          the tests on emulated arm64 machines: an hour or so'
+	@echo 'make check-arm64          the tests on emulated arm64 machines: half an hour'
 	@echo 'make fuzz SECONDS=600     fuzz it with coverage as the guide, on an instrumented kernel'
 	@echo 'make trinity SECONDS=300  let trinity loose on it'
 	@echo 'make coverage             how much of the module the tests run: build/coverage/html'
