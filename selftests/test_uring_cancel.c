@@ -276,11 +276,15 @@ TEST_F(uring, server_dies)
 {
 	struct vipc_msg m = vt_msg(1);
 	struct vt_op op = { .msg = vt_msg(2) };
-	pid_t pid = vt_fork();
+	int go[2];
+	pid_t pid;
 
+	ASSERT_EQ(0, pipe2(go, O_CLOEXEC));
+	pid = vt_fork();
 	if (!pid) {
 		struct vipc_msg in = { 0 }, more[3] = { 0 };
 		struct io_uring mine;
+		char byte;
 
 		close(self->client);
 		if (io_uring_queue_init(8, &mine, variant->flags) ||
@@ -291,16 +295,24 @@ TEST_F(uring, server_dies)
 				      &more[i], i))
 				_exit(2);
 		close(self->server);
-		/* Now only the ring ... which has lost them by that. */
+		/*
+		 * Now only the ring ... which has lost them by that. While the parent
+		 * makes a thread, SIGCHLD would interrupt the call.
+		 */
+		if (read(go[0], &byte, 1) != 1)
+			_exit(3);
 		kill(getpid(), SIGKILL);
 	}
 	ASSERT_LT(0, pid);
 	close(self->server);
 	ASSERT_EQ(0, vt_op_start(&op, self->client, VIPC_IOC_CALL));
+	ASSERT_EQ(1, write(go[1], "g", 1));
 	ASSERT_EQ(0, vt_op_join(&op));
 	EXPECT_EQ(-ECONNRESET, op.ret);
 	EXPECT_EQ(-EPIPE, vt_uring(&self->ring, self->client, VIPC_IOC_CALL, &m));
 	EXPECT_EQ(256 + SIGKILL, vt_reap(pid));
+	close(go[0]);
+	close(go[1]);
 }
 
 /* The last descriptor of the process is closed, its commands would pin the file. */
