@@ -257,19 +257,22 @@ static int reach(int fd, const struct sockaddr_un *address, __u64 deadline)
 	struct timespec left;
 	struct timeval limit;
 
-	if (deadline) {
-		if (!time_left(deadline, &left))
-			return -ETIMEDOUT;
-		limit.tv_sec = left.tv_sec;
-		limit.tv_usec = left.tv_nsec / 1000;
-		if (!limit.tv_sec && !limit.tv_usec)
-			limit.tv_usec = 1;		/* 0 would be for ever */
-		if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)))
-			return -errno;
-	}
-	if (!connect(fd, (const struct sockaddr *)address, sizeof(*address)))
-		return 0;
-	return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	do {
+		if (deadline) {
+			if (!time_left(deadline, &left))
+				return -ETIMEDOUT;
+			limit.tv_sec = left.tv_sec;
+			limit.tv_usec = left.tv_nsec / 1000;
+			if (!limit.tv_sec && !limit.tv_usec)
+				limit.tv_usec = 1;	/* 0 would be for ever */
+			if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)))
+				return -errno;
+		}
+		if (!connect(fd, (const struct sockaddr *)address, sizeof(*address)))
+			return 0;
+		/* The kernel counts in ticks, of which it may wait one less. */
+	} while (errno == EAGAIN);
+	return -errno;
 }
 
 static int wait_for_answer(int fd, __u64 deadline)
